@@ -82,3 +82,12 @@ export function conservationGap(c: Conservation): bigint {
 export function statusJson(status: VenueStatus): string {
   return JSON.stringify(status, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
 }
+
+const MONEY = new Set(["vault", "cash", "clearing", "outboxUnclaimed", "inboundUnconsumed", "liabilities", "badDebt"]);
+
+/** Reads what `statusJson` wrote. */
+export function parseStatus(text: string): VenueStatus {
+  return JSON.parse(text, (key, value: unknown) =>
+    MONEY.has(key) && typeof value === "string" ? BigInt(value) : value,
+  ) as VenueStatus;
+}

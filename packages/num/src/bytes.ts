@@ -87,6 +87,7 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length);
   }
 
+  /** Call it before reading #bytes or #view: growing replaces both. */
   #reserve(bytes: number): number {
     const at = this.#length;
     const needed = at + bytes;
@@ -106,12 +107,14 @@ export class ByteWriter {
 
   u8(value: number): this {
     this.#unsigned(value, 0x100, "u8");
-    this.#view.setUint8(this.#reserve(1), value);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
     this.#unsigned(value, 0x1_0000, "u16");
-    this.#view.setUint16(this.#reserve(2), value, true);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, true);
     return this;
   }
   u24(value: number): this {
@@ -123,7 +126,8 @@ export class ByteWriter {
   }
   u32(value: number): this {
     this.#unsigned(value, TWO_32, "u32");
-    this.#view.setUint32(this.#reserve(4), value, true);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
   u40(value: number): this {
@@ -150,7 +154,8 @@ export class ByteWriter {
   }
   i32(value: number): this {
     assert((value | 0) === value, "i32");
-    this.#view.setInt32(this.#reserve(4), value, true);
+    const at = this.#reserve(4);
+    this.#view.setInt32(at, value, true);
     return this;
   }
   /** A signed safe integer in eight bytes, two's complement. */
@@ -163,7 +168,6 @@ export class ByteWriter {
     return this;
   }
   bytes(value: Uint8Array): this {
-    // Reserved first: growing replaces the buffer that is written to.
     const at = this.#reserve(value.length);
     this.#bytes.set(value, at);
     return this;

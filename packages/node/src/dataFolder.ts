@@ -1,0 +1,72 @@
+// What a venue keeps on disk, and how a temporary one is made.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { ExitCode, NodeError } from "./errors.ts";
+
+export interface DataFolder {
+  readonly path: string;
+  readonly temporary: boolean;
+  readonly journal: string;
+  readonly proposer: string;
+  readonly deployment: string;
+  readonly l1: string;
+  readonly l1State: string;
+  readonly run: string;
+  readonly status: string;
+}
+
+export function dataFolderAt(path: string, temporary = false): DataFolder {
+  const root = resolve(path);
+  return {
+    path: root,
+    temporary,
+    journal: join(root, "journal"),
+    proposer: join(root, "proposer"),
+    deployment: join(root, "deployment.json"),
+    l1: join(root, "l1.json"),
+    l1State: join(root, "l1-state.json"),
+    run: join(root, "run.json"),
+    status: join(root, "status.json"),
+  };
+}
+
+export function openDataFolder(path: string | undefined): DataFolder {
+  if (path === undefined) return dataFolderAt(mkdtempSync(join(tmpdir(), "tidemark-")), true);
+  mkdirSync(path, { recursive: true });
+  return dataFolderAt(path);
+}
+
+/** An existing venue's folder. @throws NodeError when there is none. */
+export function existingDataFolder(path: string): DataFolder {
+  const folder = dataFolderAt(path);
+  if (!existsSync(folder.deployment)) {
+    throw new NodeError("NO_VENUE", `no venue in ${folder.path}: deployment.json is missing`, { exitCode: ExitCode.usage });
+  }
+  return folder;
+}
+
+/** What a continued run needs to be the same market. */
+export const runFileSchema = z.object({
+  seed: z.number().int(),
+  replay: z.string().nullable(),
+  startMs: z.number().int(),
+});
+export type RunFile = z.infer<typeof runFileSchema>;
+
+export const l1FileSchema = z.object({ url: z.string(), processId: z.number().int() });
+export type L1File = z.infer<typeof l1FileSchema>;
+
+export function readJsonFile<T>(file: string, schema: z.ZodType<T>): T | null {
+  if (!existsSync(file)) return null;
+  const parsed = schema.safeParse(JSON.parse(readFileSync(file, "utf8")));
+  if (parsed.success) return parsed.data;
+  throw new NodeError("FILE_INVALID", `${file} is damaged: ${z.prettifyError(parsed.error)}`, { exitCode: ExitCode.environment });
+}
+
+/** The file appears whole or not at all. */
+export function writeFileWhole(file: string, text: string): void {
+  writeFileSync(`${file}.partial`, text);
+  renameSync(`${file}.partial`, file);
+}

@@ -1,0 +1,125 @@
+// The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
+import { Command, InvalidArgumentError, Option } from "commander";
+import { BugError } from "@tidemark/num";
+import { ExitCode, NodeError } from "./errors.ts";
+
+type Flags = Record<string, unknown>;
+type Handler = (flags: Flags) => Promise<ExitCode>;
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("needs a number");
+  return value;
+}
+
+const dataDir = (): Option => new Option("--data-dir <dir>", "folder of the venue's journal and state");
+const json = (): Option => new Option("--json", "print one JSON object as the last line");
+
+/** Runs a handler, loaded only when it is called for: `--help` stays fast. */
+async function run(load: () => Promise<Handler>, flags: Flags): Promise<void> {
+  try {
+    const handler = await load();
+    process.exitCode = await handler(flags);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): ExitCode {
+  if (error instanceof NodeError) {
+    process.stderr.write(`error ${error.code}: ${error.message}\n`);
+    return error.exitCode;
+  }
+  if (error instanceof BugError) {
+    process.stderr.write(`bug: ${error.stack ?? error.message}\n`);
+    return ExitCode.bug;
+  }
+  const code = error instanceof Error && "code" in error ? `${String(error.code)}: ` : "";
+  process.stderr.write(`error ${code}${error instanceof Error ? error.message : String(error)}\n`);
+  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
+    process.stderr.write(`  caused by: ${cause.message.split("\n")[0] ?? ""}\n`);
+  }
+  return ExitCode.environment;
+}
+
+function upCommand(program: Command): void {
+  program
+    .command("up", { isDefault: true })
+    .description("start the whole venue: embedded L1, contracts, market, engine, batches, watcher")
+    .option("--config <file>", "JSON file with any of the settings (see `tidemark config-schema`)")
+    .addOption(dataDir())
+    .option("--replay <folder>", "replay recorded market data; without it a simulated market runs from a seed")
+    .option("--start <time>", "where in the recorded data to begin (ISO time)")
+    .option("--seed <number>", "seed of everything random; printed when chosen by itself", number)
+    .option("--speed <factor>", "venue seconds per wall second (default 300)", number)
+    .option("--step-wall-ms <ms>", "wall milliseconds between two steps of the market (default 250)", number)
+    .option("--once", "trade for --seconds, wait until everything is final, print a summary, end")
+    .option("--seconds <seconds>", "wall seconds of trading with --once (default 60)", number)
+    .option("--window-seconds <seconds>", "finality window in venue seconds (default 1800)", number)
+    .option("--flow <factor>", "how much is traded, relative to the default (default 1)", number)
+    .option("--out <dir>", "leave deployment file, L1 state, journal and summary here")
+    .addOption(json())
+    .action((flags: Flags) => run(async () => (await import("./commands/up.ts")).up, flags));
+}
+
+function verificationCommands(program: Command): void {
+  program
+    .command("watch")
+    .description("re-execute every posted batch from the L1 alone and compare every state root")
+    .requiredOption("--l1 <url>", "JSON-RPC URL of the L1")
+    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .option("--once", "check what is posted now and end")
+    .addOption(json())
+    .addOption(new Option("--ipc").hideHelp())
+    .action((flags: Flags) => run(async () => (await import("./commands/watch.ts")).watch, flags));
+  program
+    .command("replay")
+    .description("replay a venue's journal and compare the state root of every cycle")
+    .argument("<source>", "data folder of a venue, or the journal file of an --out folder")
+    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .option("--from-snapshot <sequence>", "start from this snapshot; `all` tries each one")
+    .addOption(json())
+    .action((source: string, flags: Flags) =>
+      run(async () => (await import("./commands/replayJournal.ts")).replayJournal, { ...flags, source }),
+    );
+}
+
+function lookCommands(program: Command): void {
+  program
+    .command("status")
+    .description("show the dashboard of a running or stopped venue once")
+    .addOption(dataDir().makeOptionMandatory())
+    .addOption(json())
+    .action((flags: Flags) => run(async () => (await import("./commands/status.ts")).status, flags));
+  program
+    .command("inspect")
+    .description("show one batch, account or fill of a venue and how final it is")
+    .argument("<what>", "batch | account | fill")
+    .argument("<id>", "batch number, account number, or fill number in order of execution", number)
+    .addOption(dataDir().makeOptionMandatory())
+    .addOption(json())
+    .action((what: string, id: number, flags: Flags) =>
+      run(async () => (await import("./commands/inspect.ts")).inspect, { ...flags, what, id }),
+    );
+  program
+    .command("config-schema")
+    .description("print the JSON Schema of the config file")
+    .action((flags: Flags) => run(async () => (await import("./commands/configSchema.ts")).printConfigSchema, flags));
+  program
+    .command("propose", { hidden: true })
+    .requiredOption("--data-dir <dir>")
+    .requiredOption("--l1 <url>")
+    .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
+}
+
+const program = new Command("tidemark")
+  .description("A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug.")
+  .version("0.1.0")
+  .showHelpAfterError()
+  .exitOverride((error) => {
+    process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage);
+  });
+upCommand(program);
+verificationCommands(program);
+lookCommands(program);
+await program.parseAsync();
