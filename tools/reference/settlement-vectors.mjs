@@ -2,8 +2,7 @@
 // package of this repository is read. Deterministic; writes vectors/settlement.json, or compares with `--check`.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { keccak_256 } from "@noble/hashes/sha3.js";
-import { encodeFunctionData, parseAbi } from "viem";
+import { encodeFunctionData, keccak256, parseAbi } from "viem";
 
 const OUTPUT = fileURLToPath(new URL("../../vectors/settlement.json", import.meta.url));
 const CHAIN_ID = 31337n;
@@ -14,7 +13,7 @@ const OUTBOX_DEPTH = 32;
 const hex = (bytes) => `0x${Buffer.from(bytes).toString("hex")}`;
 const bytesOf = (text) => Uint8Array.from(Buffer.from(text.slice(2), "hex"));
 const join = (...parts) => Uint8Array.from(Buffer.concat(parts));
-const keccak = (...parts) => keccak_256(join(...parts));
+const keccak = (...parts) => keccak256(join(...parts), "bytes");
 const ZERO = new Uint8Array(32);
 
 /** Two's complement, so that signed fields need no case of their own. */
@@ -110,13 +109,28 @@ function queueVectors() {
     [bob, "openAccountAndDeposit", [2_500_000n], [open(3, bob), deposit(3, 2_500_000n, bob)]],
     [alice, "deposit", [2, cash], [deposit(2, cash, alice)]],
     [bob, "deposit", [1, 1n], [deposit(1, 1n, bob)]],
-    [alice, "grantKey", [2, key, 1, 1_900_000_000_123n], [entry(3, u24(2), bytesOf(key), bigEndian(1, 1), u64(1_900_000_000_123n))]],
+    [
+      alice,
+      "grantKey",
+      [2, key, 1, 1_900_000_000_123n],
+      [entry(3, u24(2), bytesOf(key), bigEndian(1, 1), u64(1_900_000_000_123n))],
+    ],
     [alice, "revokeKey", [2, key, 2 ** 48 - 1], [entry(4, u24(2), bytesOf(key), bigEndian(2 ** 48 - 1, 6))]],
     [bob, "cancelAll", [3, 77], [entry(5, u24(3), bigEndian(77, 6))]],
     [bob, "forceWithdrawal", [3, 123_456_789n, alice], [entry(6, u24(3), u64(123_456_789n), bytesOf(alice))]],
-    [alice, "forceClose", [2, 0xfedcba, -5, 2 ** 31 - 1], [entry(7, u24(2), u24(0xfedcba), bigEndian(-5, 4), bigEndian(2 ** 31 - 1, 4))]],
+    [
+      alice,
+      "forceClose",
+      [2, 0xfedcba, -5, 2 ** 31 - 1],
+      [entry(7, u24(2), u24(0xfedcba), bigEndian(-5, 4), bigEndian(2 ** 31 - 1, 4))],
+    ],
     [alice, "forceLiquidation", [2], [entry(8, u24(2))]],
-    [lister, "listSeries", [258, 1_803_024_000_000n, strikes], [entry(9, bigEndian(258, 2), u64(1_803_024_000_000n), bigEndian(3, 2), ...strikes.map(u64))]],
+    [
+      lister,
+      "listSeries",
+      [258, 1_803_024_000_000n, strikes],
+      [entry(9, bigEndian(258, 2), u64(1_803_024_000_000n), bigEndian(3, 2), ...strikes.map(u64))],
+    ],
     [lister, "listSeries", [0, 0n, []], [entry(9, bigEndian(0, 2), u64(0), bigEndian(0, 2))]],
   ];
   let hash = ZERO;
@@ -205,7 +219,9 @@ function batchVectors(queue) {
     ];
     // abi.encode of static fields: one 32-byte word each.
     const batchHash = keccak(...fields.map(([, value]) => (typeof value === "bigint" ? bigEndian(value, 32) : value)));
-    const header = Object.fromEntries(fields.map(([name, value]) => [name, typeof value === "bigint" ? value : hex(value)]));
+    const header = Object.fromEntries(
+      fields.map(([name, value]) => [name, typeof value === "bigint" ? value : hex(value)]),
+    );
     for (const name of ["version", "domain", "cycleCount", "dataMode"]) header[name] = Number(header[name]);
     parent = batchHash;
     stateRoot = postStateRoot;
@@ -243,7 +259,12 @@ const vectors = {
   startSeconds: String(START_SECONDS),
   lister,
   genesisRoot,
-  counts: { trees: String(trees.length), queue: String(queue.length), batches: String(batches.length), claims: String(claims.length) },
+  counts: {
+    trees: String(trees.length),
+    queue: String(queue.length),
+    batches: String(batches.length),
+    claims: String(claims.length),
+  },
   trees,
   queue,
   batches,

@@ -13,6 +13,8 @@ export interface DataFolder {
   readonly deployment: string;
   readonly l1: string;
   readonly l1State: string;
+  readonly l1Log: string;
+  readonly accounts: string;
   readonly run: string;
   readonly status: string;
 }
@@ -27,6 +29,8 @@ export function dataFolderAt(path: string, temporary = false): DataFolder {
     deployment: join(root, "deployment.json"),
     l1: join(root, "l1.json"),
     l1State: join(root, "l1-state.json"),
+    l1Log: join(root, "l1.log"),
+    accounts: join(root, "accounts.json"),
     run: join(root, "run.json"),
     status: join(root, "status.json"),
   };
@@ -47,11 +51,13 @@ export function existingDataFolder(path: string): DataFolder {
   return folder;
 }
 
-/** What a continued run needs to be the same market. */
+/** What a continued run needs to be the same market and the same engine. */
 export const runFileSchema = z.object({
   seed: z.number().int(),
   replay: z.string().nullable(),
   startMs: z.number().int(),
+  /** The engine's own settings: a replay of the journal needs the same. */
+  cycleAgeMaxMs: z.number().int().positive(),
 });
 export type RunFile = z.infer<typeof runFileSchema>;
 
@@ -70,3 +76,6 @@ export function writeFileWhole(file: string, text: string): void {
   writeFileSync(`${file}.partial`, text);
   renameSync(`${file}.partial`, file);
 }
+
+/** Account numbers in the order in which the trading floor asked for them. */
+export const accountsFileSchema = z.array(z.object({ label: z.string(), account: z.number().int() }));

@@ -75,8 +75,8 @@ function verificationCommands(program: Command): void {
   program
     .command("replay")
     .description("replay a venue's journal and compare the state root of every cycle")
-    .argument("<source>", "data folder of a venue, or the journal file of an --out folder")
-    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .argument("<folder>", "data folder of a venue, or the --out folder of a run")
+    .option("--deployment <file>", "deployment file, when it is not in the folder")
     .option("--from-snapshot <sequence>", "start from this snapshot; `all` tries each one")
     .addOption(json())
     .action((source: string, flags: Flags) =>
@@ -109,6 +109,7 @@ function lookCommands(program: Command): void {
     .command("propose", { hidden: true })
     .requiredOption("--data-dir <dir>")
     .requiredOption("--l1 <url>")
+    .option("--batch-age-max-ms <ms>", "", number)
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
 }
 

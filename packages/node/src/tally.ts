@@ -1,6 +1,7 @@
 // Counts what happens and how long it takes to become final. Listens to the engine; changes nothing.
 import type { CycleRecord, EventSink } from "@tidemark/engine";
 import type { CycleKindName } from "@tidemark/ledger";
+import type { BatchMark } from "./childMessages.ts";
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 
 /** One fill on its way: venue time and wall time of its execution. */
@@ -89,6 +90,14 @@ export class Tally implements EventSink {
     }
     if (done > 0) this.undurable = this.undurable.slice(done);
     this.fillsDurable += done;
+  }
+
+  /** What the proposer reports: batches in L1 blocks, and which of them are final at `headSeconds`. */
+  batches(marks: readonly BatchMark[], headSeconds: number): void {
+    for (const { cycleEnd, postedSeconds, final } of marks) {
+      this.posted(cycleEnd, postedSeconds * 1_000);
+      if (final) this.final(cycleEnd, headSeconds * 1_000);
+    }
   }
 
   /** Cycles below `cycleEnd` are in an L1 block of that time. A reorg may take batches back: only the first time counts for latency. */

@@ -1,16 +1,17 @@
-import { describe, expect, it } from "vitest";
 import { bytesToHex, keccak256 } from "@tidemark/num";
+import { describe, expect, it } from "vitest";
 import { fallback } from "../src/signatures/fallback.ts";
 import { native } from "../src/signatures/native.ts";
-import { SignaturePool } from "../src/signatures/workerPool.ts";
 import type { Signer } from "../src/signatures/port.ts";
+import { SignaturePool } from "../src/signatures/workerPool.ts";
 
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const FIELD = 2n ** 256n - 2n ** 32n - 977n;
 
 /** Deterministic bytes; the label is the seed and appears in failure messages. */
 const bytesOf = (label: string): Uint8Array => keccak256(new TextEncoder().encode(label));
-const toBytes = (value: bigint): Uint8Array => Uint8Array.from({ length: 32 }, (_, i) => Number((value >> BigInt(8 * (31 - i))) & 0xffn));
+const toBytes = (value: bigint): Uint8Array =>
+  Uint8Array.from({ length: 32 }, (_, i) => Number((value >> BigInt(8 * (31 - i))) & 0xffn));
 const toBig = (bytes: Uint8Array): bigint => BigInt(bytesToHex(bytes));
 
 function compact(r: bigint, s: bigint, parity: number): Uint8Array {
@@ -29,7 +30,8 @@ function cases(): { label: string; digest: Uint8Array; signature: Uint8Array }[]
     const r = toBig(valid.subarray(0, 32));
     const parity = (valid[32] as number) >> 7;
     const s = toBig(valid.subarray(32)) & (2n ** 255n - 1n);
-    const add = (label: string, signature: Uint8Array): void => void list.push({ label: `${label} ${i}`, digest, signature });
+    const add = (label: string, signature: Uint8Array): void =>
+      void list.push({ label: `${label} ${i}`, digest, signature });
     add("valid", valid);
     add("other parity", compact(r, s, 1 - parity));
     add("other digest", fallback.signCompact(bytesOf(`other ${i}`), bytesOf(`key ${i}`)));
@@ -51,7 +53,11 @@ function cases(): { label: string; digest: Uint8Array; signature: Uint8Array }[]
     flipped[i] = (flipped[i] as number) ^ (1 << (i % 8));
     add("bit flipped", flipped);
   }
-  list.push({ label: "short digest", digest: new Uint8Array(31), signature: (list[0] as { signature: Uint8Array }).signature });
+  list.push({
+    label: "short digest",
+    digest: new Uint8Array(31),
+    signature: (list[0] as { signature: Uint8Array }).signature,
+  });
   return list;
 }
 
@@ -80,7 +86,8 @@ describe("signatures", () => {
       expect(native?.recoverAddress(digest, signature), label).toBe(expected);
       if (expected === null) invalid++;
       else valid++;
-      if (/^(r zero|s zero|s just above half|r order|r above|short|long)/.test(label)) expect(expected, label).toBeNull();
+      if (/^(r zero|s zero|s just above half|r order|r above|short|long)/.test(label))
+        expect(expected, label).toBeNull();
     }
     expect(valid).toBeGreaterThan(100);
     expect(invalid).toBeGreaterThan(200);

@@ -47,7 +47,12 @@ export function listBarFiles(folder: string): BarFile[] {
 }
 
 /** Closes strictly inside (fromMs, toMs), stamped with the end of their bar, from the finest files that overlap. */
-export async function readBarCloses(files: readonly BarFile[], coin: string, fromMs: number, toMs: number): Promise<BarClose[]> {
+export async function readBarCloses(
+  files: readonly BarFile[],
+  coin: string,
+  fromMs: number,
+  toMs: number,
+): Promise<BarClose[]> {
   const overlapping = files
     .filter((file) => file.coin === coin && file.fromMs < toMs && file.toMs > fromMs)
     .sort((p, q) => p.intervalMs - q.intervalMs);

@@ -1,11 +1,11 @@
 // One recorded chain: every listed option of every underlying at one moment, converted to USDC.
 import type { MicroUsd, TimestampMs } from "@tidemark/num";
-import { YEAR_MS, blackOverForward, varianceYears, vegaOverForward } from "./black.ts";
+import { blackOverForward, varianceYears, vegaOverForward, YEAR_MS } from "./black.ts";
 import { usdcPrice } from "./conversion.ts";
-import { dataError, readCsv } from "./csv.ts";
-import { fitSurface } from "./surface.ts";
 import type { CsvRow } from "./csv.ts";
+import { dataError, readCsv } from "./csv.ts";
 import type { SmilePoint, SurfaceFit } from "./surface.ts";
+import { fitSurface } from "./surface.ts";
 
 export interface OptionQuote {
   isCall: boolean;
@@ -117,7 +117,8 @@ function readOption(row: CsvRow, timeMs: number, byName: ReadonlyMap<string, Raw
   const volatility = row.numberOrNull("implied_volatility");
   const bid = row.decimalOrNull("bid_price");
   const ask = row.decimalOrNull("ask_price");
-  if (bid !== null && ask !== null && Number(bid) > Number(ask)) throw row.error("bid_price", "a bid not above the ask");
+  if (bid !== null && ask !== null && Number(bid) > Number(ask))
+    throw row.error("bid_price", "a bid not above the ask");
   if (volatility === null || !(volatility > 0)) throw row.error("implied_volatility", "a volatility above 0");
   let expiry = underlying.expiries.get(expiryMs);
   if (expiry === undefined) underlying.expiries.set(expiryMs, (expiry = { futures: [], options: [] }));
@@ -139,7 +140,11 @@ function medianOf(values: readonly number[]): number {
 }
 
 /** Reads and checks one file. @throws NodeError with file, line and column. */
-export async function readChainSnapshot(path: string, ticks: readonly UnderlyingTick[], windowMs: number): Promise<ChainSnapshot> {
+export async function readChainSnapshot(
+  path: string,
+  ticks: readonly UnderlyingTick[],
+  windowMs: number,
+): Promise<ChainSnapshot> {
   const byName = new Map<string, RawUnderlying>(ticks.map((tick) => [tick.name, { index: [], expiries: new Map() }]));
   let timeMs = -1;
   let optionCount = 0;
@@ -151,21 +156,30 @@ export async function readChainSnapshot(path: string, ticks: readonly Underlying
   }
   const underlyings = ticks.map((tick) => {
     const raw = byName.get(tick.name) as RawUnderlying;
-    if (raw.index.length === 0) throw dataError("DATA_INCOMPLETE", `${path}: no ${tick.name} options`, { file: path, underlying: tick.name });
+    if (raw.index.length === 0)
+      throw dataError("DATA_INCOMPLETE", `${path}: no ${tick.name} options`, { file: path, underlying: tick.name });
     return {
       indexMicroUsd: Math.round(medianOf(raw.index) * 1e6) as MicroUsd,
-      expiries: [...raw.expiries].sort(([p], [q]) => p - q).map(([expiryMs, expiry]) => convertExpiry(expiry, expiryMs, timeMs, tick, windowMs)),
+      expiries: [...raw.expiries]
+        .sort(([p], [q]) => p - q)
+        .map(([expiryMs, expiry]) => convertExpiry(expiry, expiryMs, timeMs, tick, windowMs)),
     };
   });
   return { file: path, timeMs, underlyings, optionCount };
 }
 
-function convertExpiry(raw: RawExpiry, expiryMs: number, timeMs: number, tick: UnderlyingTick, windowMs: number): ExpirySnapshot {
+function convertExpiry(
+  raw: RawExpiry,
+  expiryMs: number,
+  timeMs: number,
+  tick: UnderlyingTick,
+  windowMs: number,
+): ExpirySnapshot {
   const forward = medianOf(raw.futures);
   const years = (expiryMs - timeMs) / YEAR_MS;
   const pricingYears = varianceYears(expiryMs - timeMs, windowMs);
   const options = raw.options
-    .map((option) => convertOption(option, pricingYears, tick))
+    .map((option) => convertOption(option, forward, pricingYears, tick))
     .sort((p, q) => p.strikeMicroUsd - q.strikeMicroUsd || Number(q.isCall) - Number(p.isCall));
   let fit: SurfaceFit | null = null;
   return {
@@ -176,18 +190,20 @@ function convertExpiry(raw: RawExpiry, expiryMs: number, timeMs: number, tick: U
   };
 }
 
-function convertOption(raw: RawOption, pricingYears: number, tick: UnderlyingTick): OptionQuote {
-  const logMoneyness = Math.log(raw.strikeMicroUsd / (Number(raw.futures) * 1e6));
-  const model = blackOverForward(logMoneyness, raw.volatility * Math.sqrt(pricingYears), raw.isCall);
+function convertOption(raw: RawOption, forward: number, pricingYears: number, tick: UnderlyingTick): OptionQuote {
   const { isCall, strikeMicroUsd, volatility } = raw;
+  const logMoneyness = Math.log(strikeMicroUsd / 1e6 / forward);
+  const model = blackOverForward(logMoneyness, volatility * Math.sqrt(pricingYears), isCall);
+  // Rows were read seconds apart, each with its own futures price; distances are from the model at the expiry's forward.
+  const scale = Number(raw.futures) / forward;
   return {
     isCall,
     strikeMicroUsd,
     volatility,
     bid: raw.bid === null ? (0 as MicroUsd) : usdcPrice(raw.bid, raw.futures, tick.optionTickMicroUsd, "bid"),
     ask: raw.ask === null ? (0 as MicroUsd) : usdcPrice(raw.ask, raw.futures, tick.optionTickMicroUsd, "ask"),
-    bidOffset: raw.bid === null ? null : Number(raw.bid) - model,
-    askOffset: raw.ask === null ? null : Number(raw.ask) - model,
+    bidOffset: raw.bid === null ? null : Number(raw.bid) * scale - model,
+    askOffset: raw.ask === null ? null : Number(raw.ask) * scale - model,
   };
 }
 
@@ -195,7 +211,9 @@ function convertOption(raw: RawOption, pricingYears: number, tick: UnderlyingTic
 function smileOf(options: readonly OptionQuote[], forwardMicroUsd: number, years: number): SmilePoint[] {
   const points: SmilePoint[] = [];
   for (const option of options) {
-    const outOfTheMoney = option.isCall ? option.strikeMicroUsd >= forwardMicroUsd : option.strikeMicroUsd < forwardMicroUsd;
+    const outOfTheMoney = option.isCall
+      ? option.strikeMicroUsd >= forwardMicroUsd
+      : option.strikeMicroUsd < forwardMicroUsd;
     if (!outOfTheMoney) continue;
     const logMoneyness = Math.log(option.strikeMicroUsd / forwardMicroUsd);
     const vega = vegaOverForward(logMoneyness, option.volatility * Math.sqrt(years), years);

@@ -1,6 +1,7 @@
 // Coin-quoted option prices become USDC: coin price × futures price, bids rounded down and asks up to the tick, exactly.
-import { divCeil, divFloor, mulDivCeil, mulDivFloor } from "@tidemark/num";
+
 import type { MicroUsd } from "@tidemark/num";
+import { divCeil, divFloor, mulDivCeil, mulDivFloor } from "@tidemark/num";
 
 interface Decimal {
   mantissa: bigint;

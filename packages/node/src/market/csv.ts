@@ -23,11 +23,15 @@ export class CsvRow {
 
   error(column: string, expected: string): NodeError {
     const value = this.text(column);
-    return dataError("DATA_MALFORMED", `${this.file}:${this.line}: column ${column}: expected ${expected}, found ${JSON.stringify(value)}`, {
-      file: this.file,
-      line: this.line,
-      column,
-    });
+    return dataError(
+      "DATA_MALFORMED",
+      `${this.file}:${this.line}: column ${column}: expected ${expected}, found ${JSON.stringify(value)}`,
+      {
+        file: this.file,
+        line: this.line,
+        column,
+      },
+    );
   }
 
   text(column: string): string {
@@ -105,19 +109,31 @@ export async function* readCsv(path: string, required: readonly string[]): Async
         columns = new Map(fields.map((name, i) => [name, i]));
         for (const name of required) {
           if (!columns.has(name)) {
-            throw dataError("DATA_MALFORMED", `${path}:1: column ${name} is missing`, { file: path, line: 1, column: name });
+            throw dataError("DATA_MALFORMED", `${path}:1: column ${name} is missing`, {
+              file: path,
+              line: 1,
+              column: name,
+            });
           }
         }
         continue;
       }
       if (fields.length !== columns.size) {
-        throw dataError("DATA_MALFORMED", `${path}:${line}: expected ${columns.size} columns, found ${fields.length}`, { file: path, line });
+        throw dataError("DATA_MALFORMED", `${path}:${line}: expected ${columns.size} columns, found ${fields.length}`, {
+          file: path,
+          line,
+        });
       }
       yield new CsvRow(path, line, columns, fields);
     }
   } catch (cause) {
     if (cause instanceof NodeError) throw cause;
-    throw dataError("DATA_UNREADABLE", `cannot read ${path} after line ${line}: ${String(cause)}`, { file: path, line }, cause);
+    throw dataError(
+      "DATA_UNREADABLE",
+      `cannot read ${path} after line ${line}: ${String(cause)}`,
+      { file: path, line },
+      cause,
+    );
   }
   if (columns === null) throw dataError("DATA_MALFORMED", `${path}: empty file`, { file: path, line: 0 });
 }

@@ -1,7 +1,8 @@
 // Index paths through known points. Between two points a Brownian bridge on the logarithm, by midpoint displacement with
 // hashed normals: both ends are met exactly, any moment can be asked in any order, underlyings are correlated.
-import { divFloor } from "@tidemark/num";
+
 import type { MicroUsd } from "@tidemark/num";
+import { divFloor } from "@tidemark/num";
 import { YEAR_MS } from "./black.ts";
 import { normalAt, seedOf } from "./random.ts";
 import { AVERAGING_SAMPLE_MS } from "./source.ts";
@@ -98,13 +99,13 @@ export class IndexPath {
   }
 
   /**
-   * Mean of the samples in (expiryMs − windowMs, min(timeMs, expiryMs)], floor; 0 before the first sample. The sums grow
-   * with time, so asking along the clock reads every sample once.
+   * Mean of the samples in (expiryMs − windowMs, min(timeMs, expiryMs)], floor; 0 before the window, and the index at its
+   * start until the first sample. The sums grow with time, so asking along the clock reads every sample once.
    */
   average(expiryMs: number, windowMs: number, timeMs: number): MicroUsd {
     const start = expiryMs - windowMs;
     const count = Math.floor((Math.min(timeMs, expiryMs) - start) / AVERAGING_SAMPLE_MS);
-    if (count <= 0) return 0 as MicroUsd;
+    if (count <= 0) return timeMs > start ? this.at(start) : (0 as MicroUsd);
     let known = this.#averages.get(expiryMs);
     if (known === undefined || known.count > count) known = { count: 0, sum: 0 };
     for (let i = known.count + 1; i <= count; i++) known.sum += this.at(start + i * AVERAGING_SAMPLE_MS);

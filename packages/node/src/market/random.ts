@@ -73,7 +73,9 @@ function normalOf(u: number, v: number): number {
 /** Uniform in (0, 1) of the place (seed, a, b). */
 export function uniformAt(seed: number, a: number, b: number): number {
   const high = Math.floor(b / 2 ** 32);
-  return (mix(mix(mix(seed ^ Math.imul(a + 1, 0x9e3779b1)) ^ (b >>> 0)) ^ Math.imul(high + 7, 0x85ebca6b)) + 0.5) / 2 ** 32;
+  return (
+    (mix(mix(mix(seed ^ Math.imul(a + 1, 0x9e3779b1)) ^ (b >>> 0)) ^ Math.imul(high + 7, 0x85ebca6b)) + 0.5) / 2 ** 32
+  );
 }
 
 /** Standard normal of the place (seed, a, b). */

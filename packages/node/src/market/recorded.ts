@@ -1,8 +1,8 @@
 // The recorded folder as known points: chain snapshots, index history, term structure, perpetual prices and candles.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { listBarFiles } from "./bars.ts";
 import type { BarFile } from "./bars.ts";
+import { listBarFiles } from "./bars.ts";
 import { dataError, readCsv } from "./csv.ts";
 import { DAY_MS } from "./source.ts";
 
@@ -48,7 +48,14 @@ function listSnapshots(folder: string): SnapshotFile[] {
   for (const name of readdirSync(folder).sort()) {
     const match = CHAIN_NAME.exec(name);
     if (match === null) continue;
-    const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [number, number, number, number, number, number];
+    const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     files.push({ path: join(folder, name), timeMs: Date.UTC(year, month - 1, day, hour, minute, second) });
   }
   return files;
@@ -65,7 +72,10 @@ function splitSessions(files: readonly SnapshotFile[]): RecordedSession[] {
   return sessions;
 }
 
-async function readPoints(path: string, columns: { time: string; coin: string; value: string }): Promise<Map<string, RecordedPoint[]>> {
+async function readPoints(
+  path: string,
+  columns: { time: string; coin: string; value: string },
+): Promise<Map<string, RecordedPoint[]>> {
   const points = new Map<string, RecordedPoint[]>();
   if (!existsSync(path)) return points;
   for await (const row of readCsv(path, Object.values(columns))) {
@@ -83,7 +93,13 @@ async function readPoints(path: string, columns: { time: string; coin: string; v
 async function readTermPoints(path: string): Promise<TermPoint[]> {
   const points: TermPoint[] = [];
   if (!existsSync(path)) return points;
-  for await (const row of readCsv(path, ["snapshot_utc", "currency", "expiry_utc", "futures_price_usd", "atm_call_iv"])) {
+  for await (const row of readCsv(path, [
+    "snapshot_utc",
+    "currency",
+    "expiry_utc",
+    "futures_price_usd",
+    "atm_call_iv",
+  ])) {
     if (row.isMissing("futures_price_usd") || row.isMissing("atm_call_iv")) continue;
     points.push({
       timeMs: row.timeMs("snapshot_utc"),
@@ -100,11 +116,15 @@ async function readTermPoints(path: string): Promise<TermPoint[]> {
 export async function readRecordedFolder(folder: string): Promise<RecordedFolder> {
   const chains = join(folder, "deribit_options");
   if (!existsSync(chains)) {
-    throw dataError("DATA_MISSING", `no recorded data in ${folder}: the folder deribit_options is not there`, { folder });
+    throw dataError("DATA_MISSING", `no recorded data in ${folder}: the folder deribit_options is not there`, {
+      folder,
+    });
   }
   const sessions = splitSessions(listSnapshots(chains));
   if (sessions.length === 0) {
-    throw dataError("DATA_MISSING", `no chain_<time>.csv.gz in ${chains}: there is nothing to replay`, { folder: chains });
+    throw dataError("DATA_MISSING", `no chain_<time>.csv.gz in ${chains}: there is nothing to replay`, {
+      folder: chains,
+    });
   }
   return {
     folder,
@@ -141,7 +161,7 @@ export function defaultStartMs(sessions: readonly RecordedSession[]): number {
     }),
   );
   const friday = candidates.find((file) => new Date(nextExpiryMs(file.timeMs)).getUTCDay() === FRIDAY);
-  return (friday ?? candidates[0] ?? (sessions[0] as RecordedSession).files[0] as SnapshotFile).timeMs;
+  return (friday ?? candidates[0] ?? ((sessions[0] as RecordedSession).files[0] as SnapshotFile)).timeMs;
 }
 
 /** The next 08:00 UTC strictly after `timeMs`. */

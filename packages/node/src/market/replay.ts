@@ -2,18 +2,16 @@
 // volatilities and quote distances are interpolated and the index is a seeded bridge, labelled synthetic.
 import type { ExpirySurface } from "@tidemark/ledger";
 import type { MicroUsd, PartsPerBillion, TimestampMs } from "@tidemark/num";
-import { YEAR_MS, blackOverForward, settlementForward, sviVariance, varianceYears } from "./black.ts";
 import type { Svi } from "./black.ts";
-import { readBarCloses } from "./bars.ts";
-import { readChainSnapshot } from "./chainSnapshot.ts";
+import { blackOverForward, settlementForward, sviVariance, varianceYears, YEAR_MS } from "./black.ts";
 import type { ChainSnapshot, ExpirySnapshot, OptionQuote } from "./chainSnapshot.ts";
+import { readChainSnapshot } from "./chainSnapshot.ts";
 import { tickCeil, tickFloor } from "./conversion.ts";
 import { dataError } from "./csv.ts";
-import { IndexPath } from "./path.ts";
-import type { Knot } from "./path.ts";
-import { defaultStartMs, readRecordedFolder } from "./recorded.ts";
+import type { IndexPath } from "./path.ts";
 import type { RecordedFolder, RecordedPoint } from "./recorded.ts";
-import { AVERAGING_WINDOW_MS_DEFAULT, CHAIN_SELECTION_DEFAULT, DAY_MS, UNDERLYINGS_DEFAULT, nearestStrikes } from "./source.ts";
+import { defaultStartMs, readRecordedFolder } from "./recorded.ts";
+import { buildPath, SAME_MOMENT_MS } from "./replayPath.ts";
 import type {
   ChainSelection,
   ClockJump,
@@ -25,8 +23,15 @@ import type {
   UnderlyingDefinition,
   UnderlyingMarket,
 } from "./source.ts";
-import { mixSvi, surfaceShape } from "./surface.ts";
+import {
+  AVERAGING_WINDOW_MS_DEFAULT,
+  CHAIN_SELECTION_DEFAULT,
+  DAY_MS,
+  nearestStrikes,
+  UNDERLYINGS_DEFAULT,
+} from "./source.ts";
 import type { FitError } from "./surface.ts";
+import { mixSvi, surfaceShape } from "./surface.ts";
 
 export interface ReplayOptions {
   readonly folder: string;
@@ -60,14 +65,6 @@ interface Session {
   readonly endMs: number;
 }
 
-/** Two coins share this much of their movement; their correlation is its square. */
-const COMMON_FACTOR = 0.92;
-/** The bridge follows the at-the-money volatility of the first expiry beyond this. */
-const BRIDGE_TENOR_MS = DAY_MS / 2;
-const VOLATILITY_DEFAULT = 0.6;
-/** Two records of the same moment may differ by the seconds that collecting them took. */
-const SAME_MOMENT_MS = 60_000;
-
 const quoteKey = (strikeMicroUsd: number, isCall: boolean): number => strikeMicroUsd * 2 + (isCall ? 1 : 0);
 
 /** Opens a recorded folder. @throws NodeError naming what is missing or malformed. */
@@ -80,82 +77,30 @@ export async function openReplay(options: ReplayOptions): Promise<ReplaySource> 
   const next = files.findIndex((file) => file.timeMs > startMs);
   const first = next === -1 ? files.length - 1 : next - 1;
   if (first < 0) {
-    throw dataError("DATA_OUT_OF_RANGE", `the replay cannot start at ${new Date(startMs).toISOString()}: the first snapshot is of ${
-      new Date((files[0] as { timeMs: number }).timeMs).toISOString()
-    }`, { startMs });
+    throw dataError(
+      "DATA_OUT_OF_RANGE",
+      `the replay cannot start at ${new Date(startMs).toISOString()}: the first snapshot is of ${new Date(
+        (files[0] as { timeMs: number }).timeMs,
+      ).toISOString()}`,
+      { startMs },
+    );
   }
   const snapshots: ChainSnapshot[] = [];
   for (const file of files.slice(first)) snapshots.push(await readChainSnapshot(file.path, underlyings, windowMs));
-  const paths = await Promise.all(underlyings.map((_, u) => buildPath(recorded, snapshots, underlyings, u, options.seed)));
-  const source = new ReplaySource({ ...options, underlyings, averagingWindowMs: windowMs }, recorded, snapshots, paths, startMs);
+  const paths = await Promise.all(
+    underlyings.map((_, u) => buildPath(recorded, snapshots, underlyings, u, options.seed)),
+  );
+  const source = new ReplaySource(
+    { ...options, underlyings, averagingWindowMs: windowMs },
+    recorded,
+    snapshots,
+    paths,
+    startMs,
+  );
   if (source.startMs >= source.endMs) {
     throw dataError("DATA_OUT_OF_RANGE", `nothing is recorded after ${new Date(startMs).toISOString()}`, { startMs });
   }
   return source;
-}
-
-function atTheMoneyVolatility(snapshot: ChainSnapshot, underlying: number): number {
-  const expiries = snapshot.underlyings[underlying]?.expiries ?? [];
-  const expiry = expiries.find((one) => one.expiryMs - snapshot.timeMs >= BRIDGE_TENOR_MS) ?? expiries[0];
-  if (expiry === undefined) return VOLATILITY_DEFAULT;
-  const distance = (option: OptionQuote): number => Math.abs(option.strikeMicroUsd - expiry.forwardMicroUsd);
-  return expiry.options.reduce((best, option) => (distance(option) < distance(best) ? option : best)).volatility;
-}
-
-/** Snapshots, index history and, where they cover the time, candles: bent so that they meet the snapshots. */
-async function buildPath(
-  recorded: RecordedFolder,
-  snapshots: readonly ChainSnapshot[],
-  definitions: readonly UnderlyingDefinition[],
-  underlying: number,
-  seed: number,
-): Promise<IndexPath> {
-  const coin = (definitions[underlying] as UnderlyingDefinition).name;
-  const known: Knot[] = snapshots.map((snapshot) => ({
-    timeMs: snapshot.timeMs,
-    valueMicroUsd: snapshot.underlyings[underlying]?.indexMicroUsd as MicroUsd,
-    volatility: atTheMoneyVolatility(snapshot, underlying),
-  }));
-  const firstMs = (known[0] as Knot).timeMs;
-  const chainTimes = known.map((knot) => knot.timeMs);
-  for (const point of recorded.indexHistory.get(coin) ?? []) {
-    if (point.timeMs <= firstMs || chainTimes.some((timeMs) => Math.abs(timeMs - point.timeMs) < SAME_MOMENT_MS)) continue;
-    known.push({ timeMs: point.timeMs, valueMicroUsd: Math.round(point.value * 1e6) as MicroUsd, volatility: 0 });
-  }
-  known.sort((p, q) => p.timeMs - q.timeMs);
-  for (let i = 1; i < known.length; i++) {
-    const knot = known[i] as Knot;
-    if (knot.volatility === 0) knot.volatility = (known[i - 1] as Knot).volatility;
-  }
-  const lastMs = (known[known.length - 1] as Knot).timeMs;
-  const closes = await readBarCloses(recorded.bars, coin, firstMs, lastMs);
-  return new IndexPath(closes.length === 0 ? known : withBars(known, closes), seed, coin, COMMON_FACTOR);
-}
-
-/** Candles keep their shape; the difference to the recorded index at both ends of a stretch is spread along it. */
-function withBars(known: readonly Knot[], closes: readonly { timeMs: number; close: number }[]): Knot[] {
-  const merged: Knot[] = [];
-  let place = 0;
-  known.forEach((from, i) => {
-    merged.push(from);
-    const to = known[i + 1];
-    if (to === undefined) return;
-    const inside: { timeMs: number; close: number }[] = [];
-    while (place < closes.length && (closes[place] as { timeMs: number }).timeMs < to.timeMs) {
-      const close = closes[place++] as { timeMs: number; close: number };
-      if (close.timeMs > from.timeMs) inside.push(close);
-    }
-    const [first, last] = [inside[0], inside[inside.length - 1]];
-    if (first === undefined || last === undefined) return;
-    const errorFrom = Math.log(from.valueMicroUsd / 1e6 / first.close);
-    const errorTo = Math.log(to.valueMicroUsd / 1e6 / last.close);
-    for (const { timeMs, close } of inside) {
-      const share = (timeMs - from.timeMs) / (to.timeMs - from.timeMs);
-      const value = close * 1e6 * Math.exp(errorFrom + (errorTo - errorFrom) * share);
-      merged.push({ timeMs, valueMicroUsd: Math.round(value) as MicroUsd, volatility: from.volatility });
-    }
-  });
-  return merged;
 }
 
 export class ReplaySource implements MarketSource {
@@ -167,7 +112,7 @@ export class ReplaySource implements MarketSource {
   readonly endMs: number;
   readonly sessions: readonly Session[];
   readonly snapshotTimesMs: readonly number[];
-  readonly #windowMs: number;
+  readonly averagingWindowMs: number;
   readonly #paths: readonly IndexPath[];
   /** By underlying, by expiry. */
   readonly #lines: ReadonlyMap<number, ExpiryLine>[];
@@ -185,7 +130,7 @@ export class ReplaySource implements MarketSource {
   ) {
     this.seed = options.seed;
     this.underlyings = options.underlyings;
-    this.#windowMs = options.averagingWindowMs;
+    this.averagingWindowMs = options.averagingWindowMs;
     this.#paths = paths;
     this.snapshotTimesMs = snapshots.map((snapshot) => snapshot.timeMs);
     this.#recordedTimes = new Set(this.snapshotTimesMs);
@@ -195,7 +140,9 @@ export class ReplaySource implements MarketSource {
     const session = this.sessions.find(({ endMs }) => endMs > startMs);
     this.startMs = Math.max(startMs, session?.startMs ?? startMs);
     this.endMs = this.sessions[this.sessions.length - 1]?.endMs ?? startMs;
-    this.#lines = this.underlyings.map((_, u) => this.#buildLines(snapshots, u, options.selection ?? CHAIN_SELECTION_DEFAULT));
+    this.#lines = this.underlyings.map((_, u) =>
+      this.#buildLines(snapshots, u, options.selection ?? CHAIN_SELECTION_DEFAULT),
+    );
     this.#addTermPoints(recorded);
     this.#premiums = this.underlyings.map(({ name }, u) =>
       (recorded.perpetuals.get(name) ?? []).map(({ timeMs, value }) => ({
@@ -225,7 +172,11 @@ export class ReplaySource implements MarketSource {
     return sessions.filter((session) => session.endMs > session.startMs);
   }
 
-  #buildLines(snapshots: readonly ChainSnapshot[], underlying: number, selection: ChainSelection): Map<number, ExpiryLine> {
+  #buildLines(
+    snapshots: readonly ChainSnapshot[],
+    underlying: number,
+    selection: ChainSelection,
+  ): Map<number, ExpiryLine> {
     const lines = new Map<number, ExpiryLine>();
     const number = (this.underlyings[underlying] as UnderlyingDefinition).underlying;
     this.#listings.push({ underlying: number, expiryMs: 0 as TimestampMs, strikes: [], listedMs: this.startMs });
@@ -238,7 +189,12 @@ export class ReplaySource implements MarketSource {
           line = { listedMs: Math.max(snapshot.timeMs, this.startMs), knots: [], snapshots: [] };
           lines.set(expiry.expiryMs, line);
           if (expiry.expiryMs > this.startMs) {
-            this.#listings.push({ underlying: number, expiryMs: expiry.expiryMs, strikes: listedStrikes(expiry, selection), listedMs: line.listedMs });
+            this.#listings.push({
+              underlying: number,
+              expiryMs: expiry.expiryMs,
+              strikes: listedStrikes(expiry, selection),
+              listedMs: line.listedMs,
+            });
           }
         }
         line.snapshots.push(expiry);
@@ -275,12 +231,19 @@ export class ReplaySource implements MarketSource {
       const beyond = this.sessions.some(({ endMs }) => point.timeMs <= endMs) && !this.#nearSnapshot(point.timeMs);
       if (!beyond || point.timeMs - chain.timeMs > DAY_MS) continue;
       const basis = (point.forward * 1e6) / (this.#paths[underlying] as IndexPath).at(point.timeMs) - 1;
-      line.knots.push({ timeMs: point.timeMs, basis, svi: () => atVolatility(chain.svi(), point.volatility), quotes: null });
+      line.knots.push({
+        timeMs: point.timeMs,
+        basis,
+        svi: () => atVolatility(chain.svi(), point.volatility),
+        quotes: null,
+      });
       line.snapshots.push(null);
     }
     for (const lines of this.#lines) {
       for (const line of lines.values()) {
-        const order = line.knots.map((_, i) => i).sort((p, q) => (line.knots[p] as ExpiryKnot).timeMs - (line.knots[q] as ExpiryKnot).timeMs);
+        const order = line.knots
+          .map((_, i) => i)
+          .sort((p, q) => (line.knots[p] as ExpiryKnot).timeMs - (line.knots[q] as ExpiryKnot).timeMs);
         line.snapshots.splice(0, Infinity, ...order.map((i) => line.snapshots[i] as ExpirySnapshot | null));
         line.knots.splice(0, Infinity, ...order.map((i) => line.knots[i] as ExpiryKnot));
       }
@@ -322,7 +285,10 @@ export class ReplaySource implements MarketSource {
   #expiryAt(line: ExpiryLine, underlying: number, expiryMs: number, timeMs: number, index: MicroUsd): ExpiryMarket {
     const { from, to, share } = neighbours(line, timeMs);
     // Towards an expiry that no later snapshot knows the basis runs out.
-    const basis = to === null ? from.basis * ((expiryMs - timeMs) / (expiryMs - from.timeMs)) : from.basis + (to.basis - from.basis) * share;
+    const basis =
+      to === null
+        ? from.basis * ((expiryMs - timeMs) / (expiryMs - from.timeMs))
+        : from.basis + (to.basis - from.basis) * share;
     let svi = from.svi();
     if (to !== null && share > 0) {
       const end = to.svi();
@@ -339,7 +305,13 @@ export class ReplaySource implements MarketSource {
     return { surface, svi, forwardMicroUsd, years: (expiryMs - timeMs) / YEAR_MS };
   }
 
-  optionReference(state: MarketState, underlying: number, expiryMs: number, strikeMicroUsd: number, isCall: boolean): QuoteReference {
+  optionReference(
+    state: MarketState,
+    underlying: number,
+    expiryMs: number,
+    strikeMicroUsd: number,
+    isCall: boolean,
+  ): QuoteReference {
     const none: QuoteReference = { bid: 0 as MicroUsd, ask: 0 as MicroUsd };
     const line = this.#lines[underlying]?.get(expiryMs);
     const market = state.underlyings[underlying]?.expiries.get(expiryMs);
@@ -350,27 +322,34 @@ export class ReplaySource implements MarketSource {
     if (start === undefined) return none;
     if (state.timeMs === from.knot.timeMs) return { bid: start.bid, ask: start.ask };
     const end = to?.knot.quotes?.get(key);
-    const mix = (p: number, q: number | null | undefined): number => (q === null || q === undefined ? p : p + (q - p) * share);
+    const mix = (p: number, q: number | null | undefined): number =>
+      q === null || q === undefined ? p : p + (q - p) * share;
     const residual = mix(residualOf(start, from), end === undefined || to === null ? null : residualOf(end, to));
     const leftMs = expiryMs - state.timeMs;
-    const forward = settlementForward(market.forwardMicroUsd, market.surface.realisedAverage, leftMs, this.#windowMs);
+    const forward = settlementForward(
+      market.forwardMicroUsd,
+      market.surface.realisedAverage,
+      leftMs,
+      this.averagingWindowMs,
+    );
     const k = Math.log(strikeMicroUsd / forward);
     const volatility = Math.max(Math.sqrt(Math.max(sviVariance(market.svi, k), 0)) + residual, 0.01);
-    const model = blackOverForward(k, volatility * Math.sqrt(varianceYears(leftMs, this.#windowMs)), isCall);
+    const model = blackOverForward(k, volatility * Math.sqrt(varianceYears(leftMs, this.averagingWindowMs)), isCall);
     const tick = (this.underlyings[underlying] as UnderlyingDefinition).optionTickMicroUsd;
-    const bid = start.bidOffset === null ? 0 : tickFloor((model + mix(start.bidOffset, end?.bidOffset)) * forward, tick);
+    const bid =
+      start.bidOffset === null ? 0 : tickFloor((model + mix(start.bidOffset, end?.bidOffset)) * forward, tick);
     const ask = start.askOffset === null ? 0 : tickCeil((model + mix(start.askOffset, end?.askOffset)) * forward, tick);
     return { bid: bid as MicroUsd, ask: (ask <= bid && ask > 0 ? bid + tick : Math.max(ask, 0)) as MicroUsd };
   }
 
   listings(fromMs: number, toMs: number): SeriesListing[] {
-    return this.#listings.filter(({ listedMs }) => listedMs > fromMs && listedMs <= toMs).sort(
-      (p, q) => p.listedMs - q.listedMs || p.underlying - q.underlying || p.expiryMs - q.expiryMs,
-    );
+    return this.#listings
+      .filter(({ listedMs }) => listedMs > fromMs && listedMs <= toMs)
+      .sort((p, q) => p.listedMs - q.listedMs || p.underlying - q.underlying || p.expiryMs - q.expiryMs);
   }
 
   indexAverage(underlying: number, expiryMs: number, timeMs: number): MicroUsd {
-    return (this.#paths[underlying] as IndexPath).average(expiryMs, this.#windowMs, timeMs);
+    return (this.#paths[underlying] as IndexPath).average(expiryMs, this.averagingWindowMs, timeMs);
   }
 
   fitErrors(): readonly FitError[] {
@@ -379,7 +358,11 @@ export class ReplaySource implements MarketSource {
 }
 
 function listedStrikes(expiry: ExpirySnapshot, selection: ChainSelection): MicroUsd[] {
-  return nearestStrikes(expiry.options.map((option) => option.strikeMicroUsd), expiry.forwardMicroUsd, selection.strikesMax);
+  return nearestStrikes(
+    expiry.options.map((option) => option.strikeMicroUsd),
+    expiry.forwardMicroUsd,
+    selection.strikesMax,
+  );
 }
 
 /** The same smile at another at-the-money volatility: the least variance stays positive. */
@@ -419,7 +402,8 @@ function quoteNeighbours(line: ExpiryLine, timeMs: number): { from: QuotePlace; 
     const snapshot = line.snapshots[i];
     if (snapshot === null || snapshot === undefined) continue;
     const place = { knot, forwardMicroUsd: snapshot.forwardMicroUsd };
-    if (from !== null && knot.timeMs > timeMs) return { from, to: place, share: shareOf(from.knot.timeMs, knot.timeMs, timeMs) };
+    if (from !== null && knot.timeMs > timeMs)
+      return { from, to: place, share: shareOf(from.knot.timeMs, knot.timeMs, timeMs) };
     from = place;
   }
   return { from: from as QuotePlace, to: null, share: 0 };

@@ -2,14 +2,13 @@
 // and quarterly expiries at 08:00 UTC, all from one printed seed.
 import type { ExpirySurface } from "@tidemark/ledger";
 import type { MicroUsd, PartsPerBillion, TimestampMs } from "@tidemark/num";
-import { YEAR_MS, blackOverForward, settlementForward, sviVariance, varianceYears, vegaOverForward } from "./black.ts";
 import type { Svi } from "./black.ts";
+import { blackOverForward, settlementForward, sviVariance, varianceYears, vegaOverForward, YEAR_MS } from "./black.ts";
 import { tickCeil, tickFloor } from "./conversion.ts";
-import { IndexPath } from "./path.ts";
 import type { Knot } from "./path.ts";
+import { IndexPath } from "./path.ts";
 import { normalAt, seedOf, uniformAt } from "./random.ts";
 import { nextExpiryMs } from "./recorded.ts";
-import { AVERAGING_WINDOW_MS_DEFAULT, CHAIN_SELECTION_DEFAULT, DAY_MS, UNDERLYINGS_DEFAULT, nearestStrikes } from "./source.ts";
 import type {
   ChainSelection,
   ClockJump,
@@ -21,8 +20,15 @@ import type {
   UnderlyingDefinition,
   UnderlyingMarket,
 } from "./source.ts";
-import { surfaceShape } from "./surface.ts";
+import {
+  AVERAGING_WINDOW_MS_DEFAULT,
+  CHAIN_SELECTION_DEFAULT,
+  DAY_MS,
+  nearestStrikes,
+  UNDERLYINGS_DEFAULT,
+} from "./source.ts";
 import type { FitError } from "./surface.ts";
+import { surfaceShape } from "./surface.ts";
 
 export interface SimulatedOptions {
   readonly seed: number;
@@ -72,7 +78,7 @@ export class SimulatedSource implements MarketSource {
   readonly underlyings: readonly UnderlyingDefinition[];
   readonly startMs: number;
   readonly endMs = Infinity;
-  readonly #windowMs: number;
+  readonly averagingWindowMs: number;
   readonly #selection: ChainSelection;
   readonly #coins: readonly Coin[];
   readonly #listings: SeriesListing[] = [];
@@ -84,14 +90,16 @@ export class SimulatedSource implements MarketSource {
     this.seed = options.seed;
     this.startMs = options.startMs ?? SIMULATED_START_MS;
     this.underlyings = options.underlyings ?? UNDERLYINGS_DEFAULT;
-    this.#windowMs = options.averagingWindowMs ?? AVERAGING_WINDOW_MS_DEFAULT;
+    this.averagingWindowMs = options.averagingWindowMs ?? AVERAGING_WINDOW_MS_DEFAULT;
     this.#selection = options.selection ?? CHAIN_SELECTION_DEFAULT;
     this.#commonSeed = seedOf(options.seed, "simulated common");
     this.description = `simulated market, seed ${options.seed}`;
     this.#coins = this.underlyings.map(({ name }, u) => {
       const shape = SHAPES[u % SHAPES.length] as CoinShape;
       const volatility = shape.volatility;
-      const knots: Knot[] = [{ timeMs: this.startMs, valueMicroUsd: Math.round(shape.index * 1e6) as MicroUsd, volatility }];
+      const knots: Knot[] = [
+        { timeMs: this.startMs, valueMicroUsd: Math.round(shape.index * 1e6) as MicroUsd, volatility },
+      ];
       const path = new IndexPath(knots, options.seed, name, COMMON_FACTOR);
       return { shape, knots, path, levels: [volatility], seed: seedOf(options.seed, `simulated ${name}`) };
     });
@@ -111,7 +119,9 @@ export class SimulatedSource implements MarketSource {
     const fromMs = this.startMs + hour * HOUR_MS;
     const level = coin.levels[hour] as number;
     const jumps = uniformAt(this.#commonSeed, 1, hour) < JUMPS_PER_HOUR;
-    const jumpMs = jumps ? fromMs + Math.floor(uniformAt(this.#commonSeed, 2, hour) * (HOUR_MS - 4 * JUMP_MS)) + 2 * JUMP_MS : 0;
+    const jumpMs = jumps
+      ? fromMs + Math.floor(uniformAt(this.#commonSeed, 2, hour) * (HOUR_MS - 4 * JUMP_MS)) + 2 * JUMP_MS
+      : 0;
     const size = JUMP_DEVIATION * coin.shape.jumpBeta * normalAt(this.#commonSeed, 3, hour);
     const diffuse = (toMs: number, part: number): void => {
       const last = coin.knots[coin.knots.length - 1] as Knot;
@@ -133,7 +143,11 @@ export class SimulatedSource implements MarketSource {
 
   #addKnot(coin: Coin, timeMs: number, logReturn: number, volatility: number): void {
     const last = coin.knots[coin.knots.length - 1] as Knot;
-    coin.knots.push({ timeMs, valueMicroUsd: Math.round(last.valueMicroUsd * Math.exp(logReturn)) as MicroUsd, volatility });
+    coin.knots.push({
+      timeMs,
+      valueMicroUsd: Math.round(last.valueMicroUsd * Math.exp(logReturn)) as MicroUsd,
+      volatility,
+    });
   }
 
   #listUntil(timeMs: number): void {
@@ -146,7 +160,12 @@ export class SimulatedSource implements MarketSource {
         for (const expiryMs of calendarExpiries(listedMs).slice(0, this.#selection.expiriesMax)) {
           if (known.has(expiryMs)) continue;
           known.set(expiryMs, listedMs);
-          this.#listings.push({ underlying, expiryMs: expiryMs as TimestampMs, strikes: this.#strikes(u, expiryMs, listedMs), listedMs });
+          this.#listings.push({
+            underlying,
+            expiryMs: expiryMs as TimestampMs,
+            strikes: this.#strikes(u, expiryMs, listedMs),
+            listedMs,
+          });
         }
       });
       this.#nextListingMs = nextExpiryMs(listedMs);
@@ -163,7 +182,9 @@ export class SimulatedSource implements MarketSource {
     const step = coin.shape.strikeStep * factor * 1e6;
     const centre = Math.round(forward / step) * step;
     const count = this.#selection.strikesMax;
-    const candidates = Array.from({ length: 2 * count + 1 }, (_, i) => centre + (i - count) * step).filter((strike) => strike > 0);
+    const candidates = Array.from({ length: 2 * count + 1 }, (_, i) => centre + (i - count) * step).filter(
+      (strike) => strike > 0,
+    );
     return nearestStrikes(candidates, forward, count);
   }
 
@@ -188,14 +209,21 @@ export class SimulatedSource implements MarketSource {
     const expiries = new Map<number, ExpiryMarket>();
     const hours = (timeMs - this.startMs) / HOUR_MS;
     const hour = Math.floor(hours);
-    const level = (coin.levels[hour] as number) + ((coin.levels[hour + 1] as number) - (coin.levels[hour] as number)) * (hours - hour);
+    const level =
+      (coin.levels[hour] as number) +
+      ((coin.levels[hour + 1] as number) - (coin.levels[hour] as number)) * (hours - hour);
     for (const [expiryMs, listedMs] of listed) {
       if (expiryMs <= timeMs || listedMs > timeMs) continue;
       const years = (expiryMs - timeMs) / YEAR_MS;
       const svi = slice(level, coin.shape.volatility, years);
       const forward = this.#forward(coin, expiryMs, timeMs);
       const realisedAverage = this.indexAverage(underlying, expiryMs, timeMs);
-      const surface: ExpirySurface = { expiryMs: expiryMs as TimestampMs, forward, realisedAverage, ...surfaceShape(svi) };
+      const surface: ExpirySurface = {
+        expiryMs: expiryMs as TimestampMs,
+        forward,
+        realisedAverage,
+        ...surfaceShape(svi),
+      };
       expiries.set(expiryMs, { surface, svi, forwardMicroUsd: forward, years });
     }
     // The premium wanders between hourly values, mostly outside the funding's dead band.
@@ -204,13 +232,24 @@ export class SimulatedSource implements MarketSource {
     return { index: coin.path.at(timeMs), premium: Math.round(premium * 1e9) as PartsPerBillion, expiries };
   }
 
-  optionReference(state: MarketState, underlying: number, expiryMs: number, strikeMicroUsd: number, isCall: boolean): QuoteReference {
+  optionReference(
+    state: MarketState,
+    underlying: number,
+    expiryMs: number,
+    strikeMicroUsd: number,
+    isCall: boolean,
+  ): QuoteReference {
     const market = state.underlyings[underlying]?.expiries.get(expiryMs);
     if (market === undefined) return { bid: 0 as MicroUsd, ask: 0 as MicroUsd };
     const leftMs = expiryMs - state.timeMs;
-    const forward = settlementForward(market.forwardMicroUsd, market.surface.realisedAverage, leftMs, this.#windowMs);
+    const forward = settlementForward(
+      market.forwardMicroUsd,
+      market.surface.realisedAverage,
+      leftMs,
+      this.averagingWindowMs,
+    );
     const k = Math.log(strikeMicroUsd / forward);
-    const years = varianceYears(leftMs, this.#windowMs);
+    const years = varianceYears(leftMs, this.averagingWindowMs);
     const deviation = Math.sqrt(sviVariance(market.svi, k) * years);
     const model = blackOverForward(k, deviation, isCall);
     // Wider in volatility for what is far or short.
@@ -227,7 +266,7 @@ export class SimulatedSource implements MarketSource {
 
   indexAverage(underlying: number, expiryMs: number, timeMs: number): MicroUsd {
     this.#extend(Math.min(timeMs, expiryMs));
-    return (this.#coins[underlying] as Coin).path.average(expiryMs, this.#windowMs, timeMs);
+    return (this.#coins[underlying] as Coin).path.average(expiryMs, this.averagingWindowMs, timeMs);
   }
 
   fitErrors(): readonly FitError[] {

@@ -68,6 +68,7 @@ export interface MarketSource {
   readonly description: string;
   readonly seed: number;
   readonly underlyings: readonly UnderlyingDefinition[];
+  readonly averagingWindowMs: number;
   readonly startMs: number;
   /** Last moment that the source can answer; Infinity when it never ends. */
   readonly endMs: number;
@@ -75,10 +76,16 @@ export interface MarketSource {
   clock(timeMs: number): { timeMs: number; jump: ClockJump | null };
   marketAt(timeMs: number): MarketState;
   /** Reference quote of an option at the state's time. */
-  optionReference(state: MarketState, underlying: number, expiryMs: number, strikeMicroUsd: number, isCall: boolean): QuoteReference;
+  optionReference(
+    state: MarketState,
+    underlying: number,
+    expiryMs: number,
+    strikeMicroUsd: number,
+    isCall: boolean,
+  ): QuoteReference;
   /** Series that become known in (fromMs, toMs]; from −Infinity includes the ones listed at the start. */
   listings(fromMs: number, toMs: number): SeriesListing[];
-  /** Average of the index over the 30 minutes (or the given window) before the expiry, up to `timeMs`; 0 before the window. */
+  /** Average of the index over the averaging window before the expiry, up to `timeMs`; 0 before the window. */
   indexAverage(underlying: number, expiryMs: number, timeMs: number): MicroUsd;
   /** Fit errors of the surfaces that the source had to fit so far. */
   fitErrors(): readonly FitError[];

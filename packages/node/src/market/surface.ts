@@ -3,8 +3,8 @@
 // slope limit. The result is rounded to the integers that the oracle signs.
 import type { ExpirySurface } from "@tidemark/ledger";
 import type { PartsPerBillion } from "@tidemark/num";
-import { sviVariance } from "./black.ts";
 import type { Svi } from "./black.ts";
+import { sviVariance } from "./black.ts";
 
 export interface SmilePoint {
   /** ln(strike / forward) */
@@ -126,7 +126,11 @@ function solveBounded(sums: NormalEquations, slopeMax: number): Linear {
   if (c >= 0 && Math.abs(d) <= RHO_MAX * c && Math.abs(d) + c <= slopeMax && a >= leastA(d, c)) {
     return { a, d, c, cost: sums.cost(a, d, c) };
   }
-  return solveForC(sums, goldenSection(0, slopeMax, 26, (value) => solveForC(sums, value, slopeMax).cost), slopeMax);
+  return solveForC(
+    sums,
+    goldenSection(0, slopeMax, 26, (value) => solveForC(sums, value, slopeMax).cost),
+    slopeMax,
+  );
 }
 
 function solveForC(sums: NormalEquations, c: number, slopeMax: number): Linear {
@@ -158,12 +162,24 @@ function solveFree(n: NormalEquations): { a: number; d: number; c: number } {
 }
 
 /** Nelder–Mead over (m, ln s): two dimensions, smooth, cheap. */
-function search(cost: (m: number, logWidth: number) => number, start: readonly [number, number], step: readonly [number, number]): [number, number] {
+function search(
+  cost: (m: number, logWidth: number) => number,
+  start: readonly [number, number],
+  step: readonly [number, number],
+): [number, number] {
   const at = (m: number, w: number): [number, number, number] => [m, w, cost(m, w)];
-  const simplex = [at(...start), at(start[0] + step[0], start[1]), at(start[0], start[1] + step[1])] as [number, number, number][];
+  const simplex = [at(...start), at(start[0] + step[0], start[1]), at(start[0], start[1] + step[1])] as [
+    number,
+    number,
+    number,
+  ][];
   for (let i = 0; i < SEARCH_STEPS_MAX; i++) {
     simplex.sort((p, q) => p[2] - q[2]);
-    const [best, middle, worst] = simplex as [[number, number, number], [number, number, number], [number, number, number]];
+    const [best, middle, worst] = simplex as [
+      [number, number, number],
+      [number, number, number],
+      [number, number, number],
+    ];
     if (Math.abs(worst[2] - best[2]) <= 1e-9 * Math.abs(best[2]) + 1e-16) break;
     const centre = [(best[0] + middle[0]) / 2, (best[1] + middle[1]) / 2] as const;
     const along = (t: number): [number, number, number] =>
@@ -207,7 +223,13 @@ function fitWeighted(points: readonly SmilePoint[], weights: Float64Array, years
     const outside = Math.abs(m - clampM(m)) + Math.abs(logWidth - Math.log(widthOf(logWidth)));
     return solve(clampM(m), logWidth).cost * (1 + outside);
   };
-  const starts: [number, number][] = start === null ? [[0, Math.log(range / 4)], [0, Math.log(range / 20)]] : [[start.m, Math.log(start.s)]];
+  const starts: [number, number][] =
+    start === null
+      ? [
+          [0, Math.log(range / 4)],
+          [0, Math.log(range / 20)],
+        ]
+      : [[start.m, Math.log(start.s)]];
   const found = starts
     .map((from) => search(cost, from, [range / 10, 0.5]))
     .reduce((best, next) => (cost(...next) < cost(...best) ? next : best));
@@ -254,7 +276,8 @@ function errorOf(points: readonly SmilePoint[], svi: Svi, years: number): FitErr
     const error = volatilityError(point, svi);
     squares += point.weight * error * error;
     weights += point.weight;
-    if (Math.abs(point.logMoneyness) <= 2 * point.volatility * Math.sqrt(years)) nearMoneyMax = Math.max(nearMoneyMax, Math.abs(error));
+    if (Math.abs(point.logMoneyness) <= 2 * point.volatility * Math.sqrt(years))
+      nearMoneyMax = Math.max(nearMoneyMax, Math.abs(error));
   }
   return { rms: Math.sqrt(squares / weights), nearMoneyMax };
 }
@@ -277,7 +300,13 @@ export function surfaceShape(svi: Svi): SurfaceShape {
 /** Mixes two slices; every bound that both keep, the mixture keeps, except that the least variance is floored anew. */
 export function mixSvi(from: Svi, to: Svi, share: number): Svi {
   const mix = (p: number, q: number): number => p + (q - p) * share;
-  const mixed = { a: mix(from.a, to.a), b: mix(from.b, to.b), rho: mix(from.rho, to.rho), m: mix(from.m, to.m), s: mix(from.s, to.s) };
+  const mixed = {
+    a: mix(from.a, to.a),
+    b: mix(from.b, to.b),
+    rho: mix(from.rho, to.rho),
+    m: mix(from.m, to.m),
+    s: mix(from.s, to.s),
+  };
   const slope = mixed.b * mixed.s;
   return { ...mixed, a: Math.max(mixed.a, leastA(mixed.rho * slope, slope)) };
 }

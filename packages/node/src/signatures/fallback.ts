@@ -1,8 +1,8 @@
 // The same in JavaScript, for machines without a native binary: about forty times slower, equal on every input.
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import type { Address } from "@tidemark/ledger";
-import { DIGEST_BYTES, SIGNATURE_BYTES, addressOfPublicKey, joinCompact, splitCompact } from "./port.ts";
 import type { Signer } from "./port.ts";
+import { addressOfPublicKey, DIGEST_BYTES, joinCompact, SIGNATURE_BYTES, splitCompact } from "./port.ts";
 
 const plain = new Uint8Array(SIGNATURE_BYTES);
 

@@ -2,8 +2,15 @@
 // the package's own silent fallback to slow JavaScript is not used.
 import { createRequire } from "node:module";
 import type { Address } from "@tidemark/ledger";
-import { DIGEST_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, addressOfPublicKey, joinCompact, splitCompact } from "./port.ts";
 import type { Signer } from "./port.ts";
+import {
+  addressOfPublicKey,
+  DIGEST_BYTES,
+  joinCompact,
+  PUBLIC_KEY_BYTES,
+  SIGNATURE_BYTES,
+  splitCompact,
+} from "./port.ts";
 
 type Binding = typeof import("secp256k1");
 

@@ -1,6 +1,7 @@
 // What the signature implementations share: the compact form of EIP-2098 and addresses. One place decides what is valid.
-import { bytesToHex, keccak256 } from "@tidemark/num";
+
 import type { Address, SignaturePort } from "@tidemark/ledger";
+import { bytesToHex, keccak256 } from "@tidemark/num";
 
 export const DIGEST_BYTES = 32;
 export const SIGNATURE_BYTES = 64;

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
+import {IBatchChain} from "../chain/IBatchChain.sol";
+import {Limits} from "../lib/Limits.sol";
+import {LittleEndian} from "../lib/LittleEndian.sol";
+import {MerklePath} from "../lib/MerklePath.sol";
+import {IInboundQueue} from "./IInboundQueue.sol";
+
+/// @notice The five hashes that a state root is made of.
+struct StateRoots {
+    bytes32 accountsRoot;
+    bytes32 instrumentsRoot;
+    bytes32 underlyingsRoot;
+    bytes32 outboxRoot;
+    bytes32 globalsHash;
+}
+
+/// @notice A withdrawal as the ledger's outbox holds it.
+struct OutboxCell {
+    uint24 account;
+    uint16 asset;
+    uint64 amount;
+    uint64 destinationChain;
+    address recipient;
+}
+
+/// @title The vault, the inbound queue and the claims on the outbox
+/// @notice One token of 6 decimals. Every entry of the queue is decodable by the ledger: whatever a field's width would
+/// allow beyond the ledger's numbers is refused here, because an entry once queued cannot be taken back.
+///
+/// Deployed after the batch chain, which names this contract's address in advance (see BatchChain).
+///
+/// @dev Warning: the token must neither charge fees on transfers nor rebase, and its issuer must be trusted not to block
+/// this contract. A deposit that arrives short is refused; a balance that shrinks later leaves claims uncovered.
+/// @dev Warning: a payment to a recipient that the token refuses cannot be claimed and cannot be redirected.
+/// @dev Warning: accounts cost nothing but gas and their numbers end at 2^24 - 1.
+/// @dev Warning: tokens sent here without `deposit` belong to nobody.
+contract Custody is IInboundQueue, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+    using BitMaps for BitMaps.BitMap;
+
+    event InboundQueued(uint64 indexed index, bytes entry, bytes32 queueHash, uint64 queuedAt);
+    event WithdrawalClaimed(uint32 indexed withdrawalNumber, address recipient, uint64 amount);
+    event Frozen();
+    event Released(address indexed recipient, uint256 amount);
+
+    error TokenDecimals(uint8 decimals);
+    error BatchChainNamesAnotherCustody(address custody);
+    error ForcedPeriodZero();
+
+    error AccountUnknown(uint24 account);
+    error AccountsExhausted();
+    error CallerNotAccountOwner(uint24 account, address caller);
+    error CallerNotLister(address caller);
+    error AmountOutOfRange(uint256 amount);
+    error DepositMismatch(uint256 received, uint256 amount);
+    error KeyZero();
+    error TimeOutOfRange(uint64 timeMs);
+    error RecipientInvalid(address recipient);
+    error SizeOutOfRange(int32 size);
+    error PriceOutOfRange(int32 limitPrice);
+    error TooManyStrikes(uint256 count);
+    error StrikeOutOfRange(uint64 strike);
+
+    error StateRootMismatch(bytes32 stateRoot, bytes32 finalRoot);
+    error AssetUnknown(uint16 asset);
+    error ChainMismatch(uint64 destinationChain);
+    error PathLength(uint256 length);
+    error OutboxRootMismatch(bytes32 outboxRoot, bytes32 computed);
+    error AlreadyClaimed(uint32 withdrawalNumber);
+
+    error CallerNotEscape(address caller);
+    error IsFrozen();
+    error NotFrozen();
+
+    uint256 public constant OUTBOX_DEPTH = 32;
+    /// @notice 0 = treasury, 1 = insurance: both exist from genesis and have no owner here.
+    uint24 public constant INSURANCE_ACCOUNT = 1;
+    uint24 public constant FIRST_ACCOUNT = 2;
+    uint8 private constant ENTRY_OPEN_ACCOUNT = 1;
+    uint8 private constant ENTRY_DEPOSIT = 2;
+    uint8 private constant ENTRY_KEY_GRANT = 3;
+    uint8 private constant ENTRY_KEY_REVOKE = 4;
+    uint8 private constant ENTRY_CANCEL_ALL = 5;
+    uint8 private constant ENTRY_FORCED_WITHDRAWAL = 6;
+    uint8 private constant ENTRY_FORCED_CLOSE = 7;
+    uint8 private constant ENTRY_FORCED_LIQUIDATION = 8;
+    uint8 private constant ENTRY_LIST_SERIES = 9;
+    /// @dev The ledger's numbers are safe integers; prices stay below 2^50.
+    uint64 private constant SAFE_INTEGER_BOUND = 2 ** 53;
+    uint64 private constant PRICE_BOUND = 2 ** 50;
+
+    IERC20 public immutable token;
+    IBatchChain public immutable batchChain;
+    /// @notice Only caller of `listSeries`; zero = nobody.
+    address public immutable lister;
+    /// @notice Seconds that the venue has to consume a forced entry.
+    uint64 public immutable forcedPeriodSeconds;
+    /// @notice Only caller of `freeze` and `release`: the contract that winds a failed venue up; zero = nobody.
+    address public immutable escape;
+
+    uint64 public queueLength;
+    bool public frozen;
+    uint24 private _accountLast = FIRST_ACCOUNT - 1;
+    mapping(uint24 account => address) public ownerOf;
+    mapping(uint64 length => bytes32) public queueHash;
+    /// @notice Time in seconds by which the forced entry at an index must be consumed; 0 for entries not forced.
+    mapping(uint64 index => uint64) public forcedDeadlineOf;
+    BitMaps.BitMap private _claimed;
+
+    modifier whenNotFrozen() {
+        if (frozen) revert IsFrozen();
+        _;
+    }
+
+    modifier onlyAccountOwner(uint24 account) {
+        if (msg.sender != ownerOf[account]) revert CallerNotAccountOwner(account, msg.sender);
+        _;
+    }
+
+    constructor(
+        IERC20Metadata token_,
+        IBatchChain batchChain_,
+        address lister_,
+        uint64 forcedPeriodSeconds_,
+        address escape_
+    ) {
+        uint8 decimals = token_.decimals();
+        if (decimals != 6) revert TokenDecimals(decimals);
+        address named = batchChain_.custody();
+        if (named != address(this)) revert BatchChainNamesAnotherCustody(named);
+        if (forcedPeriodSeconds_ == 0) revert ForcedPeriodZero();
+        token = token_;
+        batchChain = batchChain_;
+        lister = lister_;
+        forcedPeriodSeconds = forcedPeriodSeconds_;
+        escape = escape_;
+    }
+
+    // ── accounts and deposits ──────────────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Gives the caller a new account number.
+    function openAccount() external nonReentrant whenNotFrozen returns (uint24 account) {
+        return _openAccount();
+    }
+
+    /// @notice Pays into any existing account, the insurance account included.
+    /// @dev Should the ledger be unable to credit it, the money goes to the outbox for the caller.
+    function deposit(uint24 account, uint256 amount) external nonReentrant whenNotFrozen returns (uint64 index) {
+        if (account < INSURANCE_ACCOUNT || account > _accountLast) revert AccountUnknown(account);
+        return _deposit(account, amount);
+    }
+
+    function openAccountAndDeposit(uint256 amount) external nonReentrant whenNotFrozen returns (uint24 account) {
+        account = _openAccount();
+        _deposit(account, amount);
+    }
+
+    // ── keys and orders of an account ──────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Lets `key` act for the account within `scopes` until `expiryMs`; replaces an earlier grant of the key.
+    function grantKey(uint24 account, address key, uint8 scopes, uint64 expiryMs)
+        external
+        nonReentrant
+        whenNotFrozen
+        onlyAccountOwner(account)
+        returns (uint64 index)
+    {
+        if (key == address(0)) revert KeyZero();
+        if (expiryMs >= SAFE_INTEGER_BOUND) revert TimeOutOfRange(expiryMs);
+        return _enqueue(abi.encodePacked(ENTRY_KEY_GRANT, account, key, scopes, expiryMs));
+    }
+
+    /// @notice Takes a key away and kills every nonce below `minNonce`.
+    function revokeKey(uint24 account, address key, uint48 minNonce)
+        external
+        nonReentrant
+        whenNotFrozen
+        onlyAccountOwner(account)
+        returns (uint64 index)
+    {
+        if (key == address(0)) revert KeyZero();
+        return _enqueue(abi.encodePacked(ENTRY_KEY_REVOKE, account, key, minNonce));
+    }
+
+    /// @notice Kills every nonce below `minNonce`.
+    function cancelAll(uint24 account, uint48 minNonce)
+        external
+        nonReentrant
+        whenNotFrozen
+        onlyAccountOwner(account)
+        returns (uint64 index)
+    {
+        return _enqueue(abi.encodePacked(ENTRY_CANCEL_ALL, account, minNonce));
+    }
+
+    // ── forced entries ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Withdraws up to `amount`, as far as the account's margin allows, without the venue's consent.
+    function forceWithdrawal(uint24 account, uint64 amount, address recipient)
+        external
+        nonReentrant
+        whenNotFrozen
+        onlyAccountOwner(account)
+        returns (uint64 index)
+    {
+        if (amount == 0 || amount >= Limits.CASH_BOUND) revert AmountOutOfRange(amount);
+        if (recipient == address(0) || recipient == address(this)) revert RecipientInvalid(recipient);
+        return _enqueueForced(abi.encodePacked(ENTRY_FORCED_WITHDRAWAL, account, amount, recipient));
+    }
+
+    /// @notice Trades `size` lots (buy > 0) of an instrument at `limitPrice` ticks or better.
+    function forceClose(uint24 account, uint24 instrument, int32 size, int32 limitPrice)
+        external
+        nonReentrant
+        whenNotFrozen
+        onlyAccountOwner(account)
+        returns (uint64 index)
+    {
+        // The ledger's int32 is symmetric: its lowest value has no opposite.
+        if (size == 0 || size == type(int32).min) revert SizeOutOfRange(size);
+        if (limitPrice == type(int32).min) revert PriceOutOfRange(limitPrice);
+        return _enqueueForced(abi.encodePacked(ENTRY_FORCED_CLOSE, account, instrument, size, limitPrice));
+    }
+
+    /// @notice Has an account liquidated if it is below maintenance.
+    function forceLiquidation(uint24 account)
+        external
+        nonReentrant
+        whenNotFrozen
+        onlyAccountOwner(account)
+        returns (uint64 index)
+    {
+        return _enqueueForced(abi.encodePacked(ENTRY_FORCED_LIQUIDATION, account));
+    }
+
+    // ── listing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Lists the instruments of one expiry; expiryMs 0 lists the perpetual.
+    /// @dev Whether the series makes sense is the ledger's judgement; here it is only kept decodable.
+    function listSeries(uint16 underlying, uint64 expiryMs, uint64[] calldata strikes)
+        external
+        nonReentrant
+        whenNotFrozen
+        returns (uint64 index)
+    {
+        if (msg.sender != lister) revert CallerNotLister(msg.sender);
+        if (expiryMs >= SAFE_INTEGER_BOUND) revert TimeOutOfRange(expiryMs);
+        if (strikes.length > Limits.SERIES_STRIKES_MAX) revert TooManyStrikes(strikes.length);
+        bytes memory packed = new bytes(8 * strikes.length);
+        for (uint256 i = 0; i < strikes.length; ++i) {
+            uint64 strike = strikes[i];
+            if (strike >= PRICE_BOUND) revert StrikeOutOfRange(strike);
+            for (uint256 j = 0; j < 8; ++j) {
+                packed[8 * i + j] = bytes1(uint8(strike >> (56 - 8 * j)));
+            }
+        }
+        return _enqueue(abi.encodePacked(ENTRY_LIST_SERIES, underlying, expiryMs, uint16(strikes.length), packed));
+    }
+
+    // ── claims ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Pays a withdrawal of a final state to its recipient; anyone may send it.
+    /// @param path the 32 siblings from the leaf up
+    function claim(
+        uint64 batchNumber,
+        StateRoots calldata roots,
+        uint32 withdrawalNumber,
+        OutboxCell calldata cell,
+        bytes32[] calldata path
+    ) external nonReentrant whenNotFrozen {
+        bytes32 stateRoot = keccak256(abi.encode(roots));
+        bytes32 finalRoot = batchChain.finalRoot(batchNumber);
+        if (stateRoot != finalRoot) revert StateRootMismatch(stateRoot, finalRoot);
+        if (cell.asset != 0) revert AssetUnknown(cell.asset);
+        if (cell.destinationChain != block.chainid) revert ChainMismatch(cell.destinationChain);
+        if (cell.recipient == address(0) || cell.recipient == address(this)) revert RecipientInvalid(cell.recipient);
+        if (path.length != OUTBOX_DEPTH) revert PathLength(path.length);
+        bytes32 computed = MerklePath.root(_outboxLeaf(cell), withdrawalNumber, path);
+        if (computed != roots.outboxRoot) revert OutboxRootMismatch(roots.outboxRoot, computed);
+        if (_claimed.get(withdrawalNumber)) revert AlreadyClaimed(withdrawalNumber);
+        _claimed.set(withdrawalNumber);
+        emit WithdrawalClaimed(withdrawalNumber, cell.recipient, cell.amount);
+        token.safeTransfer(cell.recipient, cell.amount);
+    }
+
+    function isClaimed(uint32 withdrawalNumber) external view returns (bool) {
+        return _claimed.get(withdrawalNumber);
+    }
+
+    // ── winding up ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Stops the queue and the claims for good.
+    /// @dev Warning: with an `escape` address the vault is as safe as that contract; it must be one whose rules are
+    /// fixed. With zero neither this nor `release` can ever happen.
+    function freeze() external {
+        if (msg.sender != escape) revert CallerNotEscape(msg.sender);
+        if (frozen) revert IsFrozen();
+        frozen = true;
+        emit Frozen();
+    }
+
+    /// @notice Pays from the vault of a frozen venue.
+    function release(address recipient, uint256 amount) external nonReentrant {
+        if (msg.sender != escape) revert CallerNotEscape(msg.sender);
+        if (!frozen) revert NotFrozen();
+        emit Released(recipient, amount);
+        token.safeTransfer(recipient, amount);
+    }
+
+    // ── internals ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    function _openAccount() private returns (uint24 account) {
+        if (_accountLast == type(uint24).max) revert AccountsExhausted();
+        account = _accountLast + 1;
+        _accountLast = account;
+        ownerOf[account] = msg.sender;
+        _enqueue(abi.encodePacked(ENTRY_OPEN_ACCOUNT, account, msg.sender));
+    }
+
+    function _deposit(uint24 account, uint256 amount) private returns (uint64 index) {
+        if (amount == 0 || amount >= Limits.CASH_BOUND) revert AmountOutOfRange(amount);
+        index = _enqueue(abi.encodePacked(ENTRY_DEPOSIT, account, uint64(amount), msg.sender));
+        uint256 balanceBefore = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = token.balanceOf(address(this)) - balanceBefore;
+        if (received != amount) revert DepositMismatch(received, amount);
+    }
+
+    function _enqueueForced(bytes memory entry) private returns (uint64 index) {
+        index = _enqueue(entry);
+        forcedDeadlineOf[index] = uint64(block.timestamp) + forcedPeriodSeconds;
+    }
+
+    function _enqueue(bytes memory entry) private returns (uint64 index) {
+        index = queueLength;
+        bytes32 hash = keccak256(abi.encodePacked(queueHash[index], keccak256(entry)));
+        queueLength = index + 1;
+        queueHash[index + 1] = hash;
+        emit InboundQueued(index, entry, hash, uint64(block.timestamp));
+    }
+
+    function _outboxLeaf(OutboxCell calldata cell) private pure returns (bytes32) {
+        return keccak256(
+            abi.encodePacked(
+                LittleEndian.u24(cell.account),
+                LittleEndian.u16(cell.asset),
+                LittleEndian.u64(cell.amount),
+                LittleEndian.u64(cell.destinationChain),
+                cell.recipient
+            )
+        );
+    }
+}

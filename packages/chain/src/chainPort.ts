@@ -1,0 +1,324 @@
+// The batch chain as the proposer uses it: what the L1 shows, joined with what is on its way in the transaction outbox.
+import { assert, bytesToHex, hexToBytes } from "@tidemark/num";
+import {
+  type Batch,
+  type BatchHeader,
+  type BatchTip,
+  type ChainPort,
+  type ChainView,
+  type ClaimArguments,
+  type CycleSource,
+  decodeBatchData,
+  decodePostBatch,
+  encodePostBatch,
+  genesisTip,
+  hashHeader,
+  type SourceCycle,
+  tipAfter,
+} from "@tidemark/settlement";
+import { encodeFunctionData } from "viem";
+import { type BatchEvent, readBatchEvents, readPostedBatch } from "./batchReader.ts";
+import { claimCalldata } from "./claimsClient.ts";
+import { type L1Client, readBlock } from "./clients.ts";
+import type { Deployment } from "./deployment.ts";
+import { ChainError, l1Call } from "./errors.ts";
+import { batchChainAbi } from "./generated/contracts.ts";
+import type { Intent, OutboxReport, TransactionOutbox } from "./transactionOutbox.ts";
+
+/** What is known of a batch in a block of the L1. */
+export interface PostedSummary {
+  number: number;
+  batchHash: string;
+  header: BatchHeader;
+  cycles: number;
+  fills: number;
+  messages: number;
+  settledDeltas: number;
+  /** Of the calldata. */
+  l1Bytes: number;
+  /** 0 when another outbox posted it. */
+  l1Gas: number;
+  floorSeconds: number;
+  blockNumber: number;
+  postedAtSeconds: number;
+}
+
+export interface L1ChainPort extends ChainPort {
+  /** Batches in blocks, oldest first. */
+  readonly posted: readonly PostedSummary[];
+  readonly lastFinal: number;
+  readonly outboxReport: OutboxReport | null;
+  /** Reverted transactions so far; more than a few in a row stop the proposer. */
+  readonly reverted: number;
+  withdrawBond(): Promise<void>;
+  bondCreditWei(): Promise<bigint>;
+}
+
+export interface L1ChainPortOptions {
+  client: L1Client;
+  deployment: Deployment;
+  outbox: TransactionOutbox;
+  /** The venue's cycles: a batch on the L1 that differs from them stops the proposer. */
+  source: CycleSource;
+  bondWei: bigint;
+}
+
+// Calldata costs at most 40 gas a byte (the floor price of EIP-7623), execution adds hashing and two storage records.
+const POST_GAS_FIXED = 600_000;
+const POST_GAS_PER_BYTE = 48;
+const POST_GAS_PER_CYCLE = 3_000;
+const FINALISE_GAS = 300_000n;
+const CLAIM_GAS = 400_000n;
+const BOND_GAS = 150_000n;
+/** A transaction of ours that reverts is sent anew from a fresh view; that many in a row mean that the view is wrong. */
+const REVERTS_IN_A_ROW_MAX = 24;
+
+const POST_ID = /^post\/(\d+)\//;
+const FINALISE_ID = /^finalise\/(\d+)\//;
+
+class BatchChainPort implements L1ChainPort {
+  readonly #options: L1ChainPortOptions;
+  readonly #posted: PostedSummary[] = [];
+  #events: BatchEvent[] = [];
+  #scanned = { number: -1, hash: "" };
+  #lastFinal = 0;
+  #report: OutboxReport | null = null;
+  #revertsInARow = 0;
+  #reverted = 0;
+  /** Headers of batches on their way, by intent: decoding 120 KiB every round would cost more than the round. */
+  readonly #headers = new Map<string, BatchHeader>();
+  /** Batches whose finalisation is on its way. */
+  #finalisePending = new Set<number>();
+
+  constructor(options: L1ChainPortOptions) {
+    this.#options = options;
+  }
+
+  get posted(): readonly PostedSummary[] {
+    return this.#posted;
+  }
+  get lastFinal(): number {
+    return this.#lastFinal;
+  }
+  get outboxReport(): OutboxReport | null {
+    return this.#report;
+  }
+  get reverted(): number {
+    return this.#reverted;
+  }
+
+  async view(): Promise<ChainView> {
+    const report = await this.#options.outbox.tick();
+    this.#report = report;
+    this.#countReverts(report);
+    await this.#scan(report.head.number, report.head.hash);
+    const { client, deployment } = this.#options;
+    const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
+    this.#lastFinal = Number(
+      await l1Call("last final batch", () => client.readContract({ ...chain, functionName: "lastFinal" })),
+    );
+    const inFlight = this.#inFlight();
+    const lastPosted = this.#posted[this.#posted.length - 1];
+    const lastHeader = inFlight[inFlight.length - 1] ?? lastPosted?.header;
+    const tip: BatchTip = lastHeader === undefined ? genesisTip(deployment.genesisRoot) : tipAfter(lastHeader);
+    return {
+      timestampSeconds: report.head.timestampSeconds,
+      tip,
+      inFlight: inFlight.length,
+      lastNumber: this.#posted.length,
+      lastFinal: this.#lastFinal,
+      waiting: this.#posted
+        .slice(this.#lastFinal)
+        .filter(({ number }) => !this.#finalisePending.has(number))
+        .map(({ number, floorSeconds }) => ({ number, floorSeconds })),
+    };
+  }
+
+  #countReverts(report: OutboxReport): void {
+    for (const intent of report.newlyIncluded) {
+      if (intent.inclusion?.reverted !== true) {
+        this.#revertsInARow = 0;
+        continue;
+      }
+      this.#reverted++;
+      this.#revertsInARow++;
+      if (this.#revertsInARow <= REVERTS_IN_A_ROW_MAX) continue;
+      const context = { id: intent.id, transaction: intent.inclusion.transactionHash };
+      throw new ChainError("TRANSACTION_REVERTED", `the L1 keeps refusing our transactions, last ${intent.id}`, {
+        context,
+      });
+    }
+  }
+
+  /** Waiting posts that continue the chain as it stands; one whose parent is gone cannot land and is not counted. */
+  #inFlight(): BatchHeader[] {
+    const list: BatchHeader[] = [];
+    const finalising = new Set<number>();
+    let parent = this.#posted[this.#posted.length - 1]?.batchHash;
+    parent ??= genesisTip(this.#options.deployment.genesisRoot).batchHash;
+    for (const intent of this.#options.outbox.open()) {
+      if (intent.inclusion !== null) {
+        this.#headers.delete(intent.id);
+        continue;
+      }
+      const finalised = FINALISE_ID.exec(intent.id);
+      if (finalised !== null) finalising.add(Number(finalised[1]));
+      if (!POST_ID.test(intent.id)) continue;
+      const header = this.#headerOf(intent);
+      if (header.parent !== parent) continue;
+      list.push(header);
+      parent = hashHeader(header);
+    }
+    this.#finalisePending = finalising;
+    return list;
+  }
+
+  #headerOf(intent: Intent): BatchHeader {
+    let header = this.#headers.get(intent.id);
+    if (header !== undefined) return header;
+    const call = decodePostBatch(hexToBytes(intent.request.data));
+    assert(call.ok, "the outbox holds what post() encoded");
+    header = call.header;
+    this.#headers.set(intent.id, header);
+    return header;
+  }
+
+  /** Follows the events up to `head`; after a reorg from the beginning, because cheap is not worth subtle here. */
+  async #scan(headNumber: number, headHash: string): Promise<void> {
+    const { client, deployment } = this.#options;
+    if (this.#scanned.hash === headHash) return;
+    const before = this.#scanned.number < 0 ? null : await readBlock(client, this.#scanned.number);
+    const continues = before !== null && before.hash === this.#scanned.hash && this.#scanned.number <= headNumber;
+    const from = continues ? this.#scanned.number + 1 : deployment.deployedAtBlock;
+    const events = await readBatchEvents(client, deployment, from, headNumber, continues ? this.#events : []);
+    const same = events.findIndex((event, i) => {
+      const known = this.#posted[i];
+      return known === undefined || known.batchHash !== event.batchHash || known.blockNumber !== event.blockNumber;
+    });
+    this.#posted.length = same < 0 ? events.length : same;
+    for (const event of events.slice(this.#posted.length)) this.#posted.push(await this.#summarise(event));
+    this.#events = events;
+    this.#scanned = { number: headNumber, hash: headHash };
+  }
+
+  /** Reads a batch back and compares it with the venue's own cycles. */
+  async #summarise(event: BatchEvent): Promise<PostedSummary> {
+    const posted = await readPostedBatch(this.#options.client, event);
+    const call = decodePostBatch(posted.calldata);
+    const data = call.ok ? decodeBatchData(call.data) : null;
+    if (!call.ok || data === null || !data.ok) throw this.#foreign(event, "its calldata do not decode");
+    const own = await this.#options.source.read(call.header.firstCycle, data.cycles.length);
+    if (own.length < data.cycles.length) throw this.#foreign(event, "the store has fewer cycles");
+    data.cycles.forEach((cycle, i) => {
+      const mine = own[i] as SourceCycle;
+      if (mine.postRoot === cycle.postRoot && bytesToHex(mine.payload) === bytesToHex(cycle.payload)) return;
+      throw this.#foreign(event, `cycle ${mine.index} differs`);
+    });
+    const sum = (field: "fills" | "messages" | "settledDeltas"): number =>
+      own.reduce((total, cycle) => total + cycle[field], 0);
+    return {
+      number: event.number,
+      batchHash: event.batchHash,
+      header: call.header,
+      cycles: data.cycles.length,
+      fills: sum("fills"),
+      messages: sum("messages"),
+      settledDeltas: sum("settledDeltas"),
+      l1Bytes: posted.calldata.length,
+      l1Gas: this.#gasOf(event),
+      floorSeconds: event.floorSeconds,
+      blockNumber: event.blockNumber,
+      postedAtSeconds: posted.blockTimestampSeconds,
+    };
+  }
+
+  #gasOf(event: BatchEvent): number {
+    for (let attempt = 0; ; attempt++) {
+      const intent = this.#options.outbox.intent(postId(event.number, event.batchHash, attempt));
+      if (intent === undefined) return 0;
+      if (intent.inclusion?.transactionHash === event.transactionHash) return intent.inclusion.gasUsed;
+    }
+  }
+
+  #foreign(event: BatchEvent, why: string): ChainError {
+    const context = { batch: event.number, transaction: event.transactionHash };
+    return new ChainError("FOREIGN_BATCH", `batch ${event.number} on the L1 is not of this venue's cycles: ${why}`, {
+      context,
+    });
+  }
+
+  /** First id of the series that is free: earlier ones were included and reverted. */
+  #freeId(idOf: (attempt: number) => string): string {
+    for (let attempt = 0; ; attempt++) {
+      const id = idOf(attempt);
+      const known = this.#options.outbox.intent(id);
+      if (known === undefined || known.inclusion === null) return id;
+    }
+  }
+
+  async post(batch: Batch): Promise<void> {
+    const { header, data } = batch;
+    const calldata = encodePostBatch(header, data);
+    const gas = POST_GAS_FIXED + POST_GAS_PER_BYTE * calldata.length + POST_GAS_PER_CYCLE * header.cycleCount;
+    const id = this.#freeId((attempt) => postId(header.number, batch.batchHash, attempt));
+    await this.#options.outbox.submit(id, {
+      to: this.#options.deployment.batchChain,
+      data: bytesToHex(calldata),
+      valueWei: this.#options.bondWei.toString(),
+      gas: gas.toString(),
+    });
+  }
+
+  async finalise(batchNumber: number): Promise<void> {
+    const args = [BigInt(batchNumber)] as const;
+    const data = encodeFunctionData({ abi: batchChainAbi, functionName: "finalise", args });
+    const id = this.#freeId((attempt) => `finalise/${batchNumber}/${attempt}`);
+    await this.#send(id, data, FINALISE_GAS);
+    this.#finalisePending.add(batchNumber);
+  }
+
+  async withdrawBond(): Promise<void> {
+    const data = encodeFunctionData({ abi: batchChainAbi, functionName: "withdrawBond" });
+    await this.#send(
+      this.#freeId((attempt) => `bond/${attempt}`),
+      data,
+      BOND_GAS,
+    );
+  }
+
+  bondCreditWei(): Promise<bigint> {
+    const { client, deployment, outbox } = this.#options;
+    return l1Call("bond credit", () =>
+      client.readContract({
+        address: deployment.batchChain,
+        abi: batchChainAbi,
+        functionName: "bondCredit",
+        args: [outbox.address],
+      }),
+    );
+  }
+
+  async claim(claim: ClaimArguments): Promise<void> {
+    const { outbox, deployment } = this.#options;
+    const id = this.#freeId((attempt) => `claim/${claim.withdrawalNumber}/${attempt}`);
+    await outbox.submit(id, {
+      to: deployment.custody,
+      data: claimCalldata(claim),
+      valueWei: "0",
+      gas: CLAIM_GAS.toString(),
+    });
+  }
+
+  async #send(id: string, data: `0x${string}`, gas: bigint): Promise<void> {
+    const { outbox, deployment } = this.#options;
+    await outbox.submit(id, { to: deployment.batchChain, data, valueWei: "0", gas: gas.toString() });
+  }
+}
+
+function postId(number: number, batchHash: string, attempt: number): string {
+  return `post/${number}/${batchHash}/${attempt}`;
+}
+
+export function createChainPort(options: L1ChainPortOptions): L1ChainPort {
+  return new BatchChainPort(options);
+}

@@ -1,0 +1,206 @@
+// The embedded L1: one anvil process whose blocks are mined on request, so that the venue's clock drives block times.
+import { type ChildProcess, spawn } from "node:child_process";
+import { rename, writeFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { type Address, type Hex, http, numberToHex } from "viem";
+import { anvilBinary } from "./anvilBinary.ts";
+import { ChainError, l1Call } from "./errors.ts";
+
+export interface EmbeddedL1Options {
+  chainId?: number;
+  /** 0 (the default) takes a free port. */
+  port?: number;
+  /** Time of the genesis block; ignored when a state is loaded. */
+  genesisTimestampSeconds?: number;
+  /** The node's `finalized` block is the latest minus two epochs, `safe` minus one. */
+  slotsInAnEpoch?: number;
+  /** A file that `dumpState` wrote: blocks, transactions, receipts and the latest state come back. */
+  loadStateFile?: string;
+  /** Loaded when it exists and rewritten every `stateIntervalSeconds` and at the end: survives a killed node. */
+  stateFile?: string;
+  stateIntervalSeconds?: number;
+}
+
+export interface MinedBlock {
+  number: number;
+  hash: Hex;
+  timestampSeconds: number;
+  transactionCount: number;
+}
+
+export interface EmbeddedL1 {
+  readonly url: string;
+  readonly chainId: number;
+  readonly processId: number;
+  /** Mines one block with everything that waits. A time before the last block's becomes the last block's. */
+  mine(timestampSeconds: number): Promise<MinedBlock>;
+  setBalance(address: Address, wei: bigint): Promise<void>;
+  setNextBaseFee(weiPerGas: bigint): Promise<void>;
+  /** Replaces the last `depth` blocks by empty ones. Their transactions do not return to the pool. */
+  reorg(depth: number): Promise<void>;
+  /** Number of transactions that wait for a block. */
+  pendingTransactions(): Promise<number>;
+  /** Writes what `loadStateFile` reads; the file appears whole or not at all. */
+  dumpState(path: string): Promise<void>;
+  /** Resolves when the process is gone; kills it when it does not go by itself. */
+  stop(): Promise<void>;
+}
+
+export const EMBEDDED_CHAIN_ID = 31_337;
+export const EMBEDDED_SLOTS_IN_AN_EPOCH = 4;
+/** States of that many blocks are kept for reorgs; without a limit the node spills them to disk and never cleans up. */
+const HISTORY_BLOCKS = 256;
+const START_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 5_000;
+const RPC_TIMEOUT_MS = 60_000;
+
+type Rpc = (method: string, params?: unknown[]) => Promise<unknown>;
+
+function rpcOf(url: string): Rpc {
+  const transport = http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 0 })({});
+  return (method, params = []) => l1Call(method, () => transport.request({ method, params }) as Promise<unknown>);
+}
+
+function argumentsOf(options: EmbeddedL1Options, chainId: number): string[] {
+  const list = ["--host", "127.0.0.1", "--port", String(options.port ?? 0), "--chain-id", String(chainId)];
+  list.push("--hardfork", "prague", "--no-mining", "--accounts", "0", "--prune-history", String(HISTORY_BLOCKS));
+  list.push("--slots-in-an-epoch", String(options.slotsInAnEpoch ?? EMBEDDED_SLOTS_IN_AN_EPOCH));
+  // One block may carry several full batches.
+  list.push("--gas-limit", "60000000");
+  if (options.genesisTimestampSeconds !== undefined) list.push("--timestamp", String(options.genesisTimestampSeconds));
+  if (options.loadStateFile !== undefined) list.push("--load-state", options.loadStateFile);
+  if (options.stateFile !== undefined) {
+    list.push("--state", options.stateFile, "--state-interval", String(options.stateIntervalSeconds ?? 2));
+  }
+  return list;
+}
+
+/** Address that the process prints once it listens. */
+function listeningUrl(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = "";
+    const timer = setTimeout(() => fail("did not start in time"), START_TIMEOUT_MS);
+    const settle = (): void => {
+      clearTimeout(timer);
+      child.removeAllListeners();
+      child.stdout?.removeAllListeners();
+      // Drained from here on: a full pipe would stop the node.
+      child.stdout?.resume();
+      child.stderr?.removeAllListeners();
+      child.stderr?.resume();
+    };
+    const fail = (why: string, cause?: unknown): void => {
+      settle();
+      child.kill("SIGKILL");
+      const context = { output: output.slice(-500) };
+      reject(new ChainError("ANVIL_START", `the embedded L1 ${why}: ${output.trim().slice(-200)}`, { context, cause }));
+    };
+    const read = (chunk: unknown): void => {
+      output += String(chunk);
+      const match = /Listening on ([\d.]+:\d+)/.exec(output);
+      if (match === null) return;
+      settle();
+      resolve(`http://${match[1]}`);
+    };
+    child.stdout?.on("data", read);
+    child.stderr?.on("data", read);
+    child.once("error", (cause) => fail("could not be started", cause));
+    child.once("exit", (code) => fail(`ended with code ${code}`));
+  });
+}
+
+async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+interface RpcBlock {
+  number: Hex;
+  hash: Hex;
+  timestamp: Hex;
+  transactions: Hex[];
+}
+
+async function latestBlock(rpc: Rpc): Promise<MinedBlock> {
+  const block = (await rpc("eth_getBlockByNumber", ["latest", false])) as RpcBlock;
+  return {
+    number: Number(block.number),
+    hash: block.hash,
+    timestampSeconds: Number(block.timestamp),
+    transactionCount: block.transactions.length,
+  };
+}
+
+async function writeStateDump(rpc: Rpc, path: string): Promise<void> {
+  const dump = (await rpc("anvil_dumpState", [])) as Hex;
+  const state = await promisify(gunzip)(Buffer.from(dump.slice(2), "hex"));
+  const partial = `${path}.partial`;
+  await writeFile(partial, state);
+  await rename(partial, path);
+}
+
+/** Controls an anvil that somebody else started, for example before this process was killed and restarted. */
+export async function attachEmbeddedL1(url: string, processId = 0): Promise<EmbeddedL1> {
+  return embeddedL1Of(url, processId, async () => undefined);
+}
+
+async function embeddedL1Of(url: string, processId: number, stop: () => Promise<void>): Promise<EmbeddedL1> {
+  const rpc = rpcOf(url);
+  const chainId = Number(await rpc("eth_chainId"));
+  let last = await latestBlock(rpc);
+  // A loaded node would go on from the machine's clock instead of the chain's.
+  await rpc("anvil_setTime", [last.timestampSeconds]);
+  return {
+    url,
+    chainId,
+    processId,
+    async mine(timestampSeconds) {
+      // Asked again, because a reorg in between lowers or raises the last time.
+      last = await latestBlock(rpc);
+      await rpc("evm_mine", [Math.max(timestampSeconds, last.timestampSeconds)]);
+      last = await latestBlock(rpc);
+      return last;
+    },
+    async setBalance(address, wei) {
+      await rpc("anvil_setBalance", [address, numberToHex(wei)]);
+    },
+    async setNextBaseFee(weiPerGas) {
+      await rpc("anvil_setNextBlockBaseFeePerGas", [numberToHex(weiPerGas)]);
+    },
+    async reorg(depth) {
+      await rpc("anvil_reorg", [depth, []]);
+    },
+    async pendingTransactions() {
+      const status = (await rpc("txpool_status")) as { pending: Hex; queued: Hex };
+      return Number(status.pending) + Number(status.queued);
+    },
+    dumpState: (path) => writeStateDump(rpc, path),
+    stop,
+  };
+}
+
+/** Starts anvil; it ends with `stop` and, at the latest, when this process exits by itself. */
+export async function startEmbeddedL1(options: EmbeddedL1Options = {}): Promise<EmbeddedL1> {
+  const chainId = options.chainId ?? EMBEDDED_CHAIN_ID;
+  const child = spawn(anvilBinary(), argumentsOf(options, chainId), { stdio: ["ignore", "pipe", "pipe"] });
+  const killAtExit = (): void => {
+    child.kill("SIGKILL");
+  };
+  process.once("exit", killAtExit);
+  const stop = async (): Promise<void> => {
+    process.removeListener("exit", killAtExit);
+    await stopProcess(child);
+  };
+  try {
+    const url = await listeningUrl(child);
+    return await embeddedL1Of(url, child.pid ?? 0, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+// inbound: the L1 queue's finalised entries in order; what no longer has authority or cover afterwards is cancelled before
+// the next fill. The ledger decides each entry's outcome, and no entry's outcome depends on open orders.
+import {
+  decodeInboundEntry,
+  INBOUND_BASE_WEIGHT,
+  INBOUND_PER_CYCLE_MAX,
+  type InboundEntry,
+  type InboundOutcome,
+  InboundOutcomeCode,
+  inboundEntryWeight,
+  INSURANCE_ACCOUNT,
+  CYCLE_BYTES_MAX,
+  CYCLE_WEIGHT_MAX,
+  cycleBytes,
+  type Address,
+  type Order,
+  RejectionCode,
+  Scope,
+  TREASURY_ACCOUNT,
+} from "@tidemark/ledger";
+import type { TimestampMs } from "@tidemark/num";
+import type { InboundCommand } from "./commands.ts";
+import type { Core } from "./core.ts";
+import { CancelReason } from "./events.ts";
+import { EngineCode } from "./rejections.ts";
+
+export function inbound(core: Core, command: InboundCommand): number {
+  const entries: InboundEntry[] = [];
+  for (const bytes of command.entries) {
+    const decoding = decodeInboundEntry(bytes);
+    if (!decoding.ok) return RejectionCode.INBOUND_QUEUE_ORDER;
+    entries.push(decoding.entry);
+  }
+  if (entries.length === 0) return RejectionCode.INBOUND_QUEUE_ORDER;
+  core.closeTradeCycle();
+  const touched = new Set<number>();
+  for (let from = 0; from < entries.length; ) {
+    const chunk = chunkFrom(entries, from);
+    const cursor = core.ledger.globals.inboundCursor;
+    const outcomes = core.settle({ kind: "inbound", timeMs: command.timeMs, entries: chunk }, 0, chunk.length);
+    for (let i = 0; i < chunk.length; i++) {
+      tell(core, chunk[i] as InboundEntry, outcomes[i] as InboundOutcome, cursor + i);
+      touch(core, chunk[i] as InboundEntry, touched);
+    }
+    from += chunk.length;
+  }
+  openBooks(core);
+  for (const account of [...touched].sort((a, b) => a - b)) {
+    core.loadAccount(account);
+    cancelUnauthorised(core, account);
+    core.cancelUncovered(account);
+  }
+  return EngineCode.ok;
+}
+
+/** As many entries as limit, bytes and weight of one cycle allow, at least one. */
+function chunkFrom(entries: readonly InboundEntry[], from: number): InboundEntry[] {
+  const chunk: InboundEntry[] = [];
+  let weight = INBOUND_BASE_WEIGHT;
+  for (let i = from; i < entries.length && chunk.length < INBOUND_PER_CYCLE_MAX; i++) {
+    const entry = entries[i] as InboundEntry;
+    weight += inboundEntryWeight(entry);
+    chunk.push(entry);
+    const bytes = cycleBytes({ kind: "inbound", timeMs: 0 as TimestampMs, entries: chunk });
+    if (chunk.length > 1 && (weight > CYCLE_WEIGHT_MAX || bytes > CYCLE_BYTES_MAX)) {
+      chunk.pop();
+      break;
+    }
+  }
+  return chunk;
+}
+
+function tell(core: Core, entry: InboundEntry, outcome: InboundOutcome, queueIndex: number): void {
+  core.sink.onInboundOutcome(queueIndex, outcome.code);
+  if (outcome.code !== InboundOutcomeCode.DONE) return;
+  if (entry.type === "deposit") core.sink.onDeposit(entry.account, entry.amount);
+}
+
+function touch(core: Core, entry: InboundEntry, touched: Set<number>): void {
+  if (entry.type === "listSeries" || entry.account === TREASURY_ACCOUNT || entry.account === INSURANCE_ACCOUNT) return;
+  if (core.ledger.account(entry.account) !== undefined) touched.add(entry.account);
+}
+
+function openBooks(core: Core): void {
+  while (core.books.count < core.ledger.instrumentCount) {
+    const instrument = core.books.count;
+    core.loadInstrument(instrument);
+    core.sink.onListed(instrument, core.instruments.underlying[instrument] as number, core.instruments.expiryMs[instrument] as number);
+  }
+}
+
+/** Orders below minNonce, and orders of a key that is gone or will not outlive them. */
+function cancelUnauthorised(core: Core, account: number): void {
+  const minNonce = core.accounts.minNonce[account] as number;
+  for (const at of core.ordersOf(account)) {
+    const order = core.arena.order[at] as Order;
+    if (order.nonce < minNonce) core.cancel(at, CancelReason.minNonce);
+    else if (!core.accounts.isAuthorised(account, core.arena.signer[at] as Address, Scope.trade, order.expiryMs)) {
+      core.cancel(at, CancelReason.keyRevoked);
+    }
+  }
+}

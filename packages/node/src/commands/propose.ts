@@ -1,0 +1,59 @@
+// The proposer process: closed cycles from the journal to batches on the L1. Started by `up`; restarts resume from the L1.
+import {
+  connectL1,
+  createProposer,
+  developmentAccount,
+  PROPOSER_POLICY_DEFAULT,
+  readDeployment,
+  runRounds,
+} from "@tidemark/chain";
+import { openJournalReader } from "@tidemark/journal";
+import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
+import { cycleSourceOf } from "../cycleSource.ts";
+import { existingDataFolder } from "../dataFolder.ts";
+import { ExitCode } from "../errors.ts";
+
+const INTERVAL_MS = 150;
+/** The latest batches go to the parent in each round; older ones it has heard of. */
+const MARKS_TOLD = 64;
+
+export async function propose(flags: Record<string, unknown>): Promise<ExitCode> {
+  const folder = existingDataFolder(String(flags["dataDir"]));
+  const deployment = await readDeployment(folder.deployment);
+  const client = await connectL1(String(flags["l1"]), deployment.chainId);
+  const reader = openJournalReader(folder.journal);
+  const ageMaxMs = Number(flags["batchAgeMaxMs"] ?? PROPOSER_POLICY_DEFAULT.cut.ageMaxMs);
+  const proposer = await createProposer({
+    client,
+    deployment,
+    account: developmentAccount("proposer"),
+    source: cycleSourceOf(reader),
+    path: folder.proposer,
+    policy: { ...PROPOSER_POLICY_DEFAULT, cut: { ...PROPOSER_POLICY_DEFAULT.cut, ageMaxMs } },
+  });
+  let flush = false;
+  const signal = stopSignal(() => {
+    flush = true;
+  });
+  await runRounds(
+    async () => {
+      const status = await proposer.tick(flush);
+      const batches = proposer.posted.slice(-MARKS_TOLD).map(({ number, header, postedAtSeconds }) => ({
+        number,
+        cycleEnd: header.firstCycle + header.cycleCount,
+        postedSeconds: postedAtSeconds,
+        final: number <= status.batchesFinal,
+      }));
+      tellParent({ type: "proposer", status, batches });
+    },
+    {
+      signal,
+      intervalMs: INTERVAL_MS,
+      onRetry: (error) => tellParent({ type: "retry", code: error.code, detail: error.message }),
+    },
+  );
+  await proposer.close();
+  await reader.close();
+  leaveParent();
+  return ExitCode.ok;
+}

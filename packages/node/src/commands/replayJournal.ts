@@ -1,0 +1,93 @@
+// Replays a venue's journal on this machine and compares the root of every cycle with the recorded one.
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { readDeployment } from "@tidemark/chain";
+import { type CycleRecord, decodeCommand, Engine, type EngineOptions, silentSink } from "@tidemark/engine";
+import { importJournal, type JournalReader, openJournalReader, replay } from "@tidemark/journal";
+import { readJsonFile, runFileSchema } from "../dataFolder.ts";
+import { ExitCode, NodeError } from "../errors.ts";
+import { signer } from "../signatures/signer.ts";
+import { engineConfigOf } from "../venue/recovery.ts";
+
+interface Replayed {
+  from: number;
+  commands: number;
+  cyclesCompared: number;
+  stateRoot: string;
+}
+
+/** A data folder's journal in place, or an export brought into a temporary one. */
+async function openSource(folder: string): Promise<{ reader: JournalReader; done: () => Promise<void> }> {
+  const exported = join(folder, "journal.bin");
+  if (!existsSync(exported)) {
+    const reader = openJournalReader(join(folder, "journal"));
+    return { reader, done: () => reader.close() };
+  }
+  const directory = mkdtempSync(join(tmpdir(), "tidemark-replay-"));
+  await importJournal(exported, join(directory, "journal"));
+  const reader = openJournalReader(join(directory, "journal"));
+  return {
+    reader,
+    done: async () => {
+      await reader.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function replayFrom(reader: JournalReader, options: EngineOptions, fromSnapshot: number | null): Replayed {
+  let engine = Engine.create(options);
+  let cyclesCompared = 0;
+  const compare = (record: CycleRecord): void => {
+    const [stored] = reader.readCycles(record.index, record.index + 1);
+    // The last command may be durable while its cycles are not.
+    if (stored === undefined) return;
+    if (stored.postRoot !== record.postRoot || Buffer.compare(stored.payload, record.payload) !== 0) {
+      throw new NodeError("REPLAY_DIFFERS", `cycle ${record.index} (${record.kind}): recorded root ${stored.postRoot}, replayed ${record.postRoot}`, {
+        exitCode: ExitCode.invariantBroken,
+      });
+    }
+    cyclesCompared++;
+  };
+  const result = replay(
+    reader,
+    {
+      ...(fromSnapshot === null ? {} : { fromSnapshot }),
+      restore: (snapshot) => {
+        engine = Engine.restore(snapshot.bytes, options);
+      },
+    },
+    (_sequence, bytes) => void engine.apply(decodeCommand(bytes), { ...silentSink, onCycle: compare }),
+  );
+  return { from: result.snapshotSequence, commands: result.applied, cyclesCompared, stateRoot: engine.ledger.root() };
+}
+
+/** Snapshots to begin from; null = from the first command. */
+function beginnings(reader: JournalReader, wanted: unknown): (number | null)[] {
+  if (wanted === undefined) return [null];
+  if (wanted === "all") return [null, ...reader.listSnapshots().map(({ sequence }) => sequence)];
+  const sequence = Number(wanted);
+  if (Number.isSafeInteger(sequence) && sequence >= 0) return [sequence];
+  throw new NodeError("USAGE", `--from-snapshot needs a sequence number or "all", not ${String(wanted)}`, { exitCode: ExitCode.usage });
+}
+
+export async function replayJournal(flags: Record<string, unknown>): Promise<ExitCode> {
+  const folder = resolve(String(flags["source"]));
+  const { parameters } = await readDeployment(String(flags["deployment"] ?? join(folder, "deployment.json")));
+  const run = readJsonFile(join(folder, "run.json"), runFileSchema);
+  if (run === null) throw new NodeError("NO_RUN", `${folder} holds no run.json: not a venue's folder`, { exitCode: ExitCode.usage });
+  const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(run) };
+  const { reader, done } = await openSource(folder);
+  try {
+    const runs = beginnings(reader, flags["fromSnapshot"]).map((from) => replayFrom(reader, options, from));
+    for (const { from, commands, cyclesCompared, stateRoot } of runs) {
+      process.stdout.write(`from ${from === 0 ? "the first command" : `snapshot ${from}`}: ${commands} commands, ${cyclesCompared} cycle roots equal, state root ${stateRoot}\n`);
+    }
+    const equal = new Set(runs.map(({ stateRoot }) => stateRoot)).size === 1;
+    if (flags["json"] === true) process.stdout.write(`${JSON.stringify({ equal, runs })}\n`);
+    return equal ? ExitCode.ok : ExitCode.invariantBroken;
+  } finally {
+    await done();
+  }
+}

@@ -1,0 +1,76 @@
+// The watcher process, for the venue itself and for anybody outside: needs an L1 and the deployment file, nothing else.
+import { connectL1, createWatcherClient, readDeployment, type WatchStatus, watchOnce } from "@tidemark/chain";
+import type { WatcherFault } from "@tidemark/settlement";
+import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
+import { ExitCode } from "../errors.ts";
+import type { Signer } from "../signatures/port.ts";
+import { signer } from "../signatures/signer.ts";
+
+/** One sentence that names the batch, the cycle and the account. */
+export function faultSentence(fault: WatcherFault): string {
+  const account = fault.account < 0 ? "no account" : `account ${fault.account}`;
+  const others = fault.accounts.length > 1 ? ` (the cycle touches accounts ${fault.accounts.join(", ")})` : "";
+  const copy = fault.dataCommitted ? "" : "; the data are not those that the batch's header commits to";
+  return `batch ${fault.batch}, cycle ${fault.cycle} (${fault.kind ?? "unreadable"}), ${account}${others}: ${fault.detail}${copy}`;
+}
+
+function progressLine(status: WatchStatus): string {
+  return `re-executed ${status.batchesCompared}/${status.batchesPosted} batches, ${status.cyclesEqual}/${status.cyclesCompared} roots equal`;
+}
+
+function jsonOf(status: WatchStatus): string {
+  return JSON.stringify(status, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+}
+
+export async function watch(flags: Record<string, unknown>): Promise<ExitCode> {
+  const deployment = await readDeployment(String(flags["deployment"]));
+  const ports = { signatures: signer };
+  const url = String(flags["l1"]);
+  return flags["once"] === true ? once(url, deployment, ports, flags["json"] === true) : follow(url, deployment, ports, flags["ipc"] === true);
+}
+
+type Deployment = Awaited<ReturnType<typeof readDeployment>>;
+type Ports = { signatures: Signer };
+
+async function once(url: string, deployment: Deployment, ports: Ports, json: boolean): Promise<ExitCode> {
+  const status = await watchOnce(url, deployment, ports, {
+    onProgress: (progress) => {
+      if (!json) process.stderr.write(`${progressLine(progress)}\n`);
+    },
+  });
+  const fault = status.fault;
+  process.stdout.write(
+    fault === null
+      ? `the watcher agrees: ${status.cyclesEqual}/${status.cyclesCompared} state roots of ${status.batchesCompared} batches, state root ${status.stateRoot}\n`
+      : `FAULT ${faultSentence(fault)}\n`,
+  );
+  if (json) process.stdout.write(`${jsonOf(status)}\n`);
+  return fault === null ? ExitCode.ok : ExitCode.invariantBroken;
+}
+
+async function follow(url: string, deployment: Deployment, ports: Ports, ipc: boolean): Promise<ExitCode> {
+  const client = await connectL1(url, deployment.chainId);
+  const watcher = await createWatcherClient({ client, deployment, ports, collectClaims: ipc });
+  const signal = stopSignal(() => undefined);
+  let claimsTold = 0;
+  let shown = "";
+  let faulty = false;
+  await watcher.run({
+    signal,
+    onStatus: (status) => {
+      const claims = watcher.claims.slice(claimsTold);
+      claimsTold = watcher.claims.length;
+      faulty = status.fault !== null;
+      if (ipc) tellParent({ type: "watcher", status, claims });
+      const line = status.fault === null ? progressLine(status) : `FAULT ${faultSentence(status.fault)}`;
+      if (!ipc && line !== shown) process.stdout.write(`${line}\n`);
+      shown = line;
+    },
+    onRetry: (error) => {
+      if (ipc) tellParent({ type: "retry", code: error.code, detail: error.message });
+      else process.stderr.write(`${error.code}: ${error.message}; trying again\n`);
+    },
+  });
+  leaveParent();
+  return faulty ? ExitCode.invariantBroken : ExitCode.ok;
+}

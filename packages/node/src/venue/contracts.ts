@@ -1,0 +1,76 @@
+// Stage 3: the contracts and the venue's parameters.
+import { existsSync } from "node:fs";
+import { checkDeployment, type Deployment, deployVenue, developmentAccount, readDeployment, writeDeployment } from "@tidemark/chain";
+import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
+import type { LocalAccount } from "viem";
+import type { Config } from "../config.ts";
+import type { DataFolder } from "../dataFolder.ts";
+import { floorKey } from "../market/traders.ts";
+import type { OracleKey } from "../market/oracle.ts";
+import { signer } from "../signatures/signer.ts";
+import type { VenueL1 } from "./l1.ts";
+
+const ORACLES = 3;
+const ORACLE_QUORUM = 2;
+const BOND_WEI = 10n ** 17n;
+const FORCED_PERIOD_SECONDS = 24 * 3_600;
+const GAS_MONEY_WEI = 10n ** 21n;
+/** Rows live through a few missed reports, not longer. */
+const REPORTS_IN_MARK_AGE = 4;
+
+export interface Operator {
+  readonly deployer: LocalAccount;
+  readonly proposer: LocalAccount;
+  readonly lister: LocalAccount;
+  readonly treasury: LocalAccount;
+  /** Sends claims for whoever is owed: the money goes to the recipient anyway. */
+  readonly claimer: LocalAccount;
+}
+
+/** Keys that anybody can derive: for an L1 of our own, which holds test money. */
+export const OPERATOR: Operator = {
+  deployer: developmentAccount("deployer"),
+  proposer: developmentAccount("proposer"),
+  lister: developmentAccount("lister"),
+  treasury: developmentAccount("treasury"),
+  claimer: developmentAccount("claimer"),
+};
+
+export function oracleKeys(seed: number): OracleKey[] {
+  return Array.from({ length: ORACLES }, (_, i) => ({ signer: i, privateKey: floorKey(seed, `oracle ${i}`) }));
+}
+
+function parametersOf(config: Config, seed: number, chainId: number): ParameterSet {
+  const parameters = defaultParameters({
+    chainId,
+    verifyingContract: `0x${"0".repeat(40)}`,
+    oracles: oracleKeys(seed).map(({ privateKey }) => signer.addressOf(privateKey)),
+    oracleQuorum: ORACLE_QUORUM,
+    treasuryOwner: OPERATOR.treasury.address.toLowerCase() as Address,
+    insuranceOwner: OPERATOR.treasury.address.toLowerCase() as Address,
+  });
+  const markAgeMaxMs = Math.max(parameters.risk.markAgeMaxMs, REPORTS_IN_MARK_AGE * config.reportIntervalMs);
+  return { ...parameters, risk: { ...parameters.risk, markAgeMaxMs } };
+}
+
+export async function openContracts(config: Config, folder: DataFolder, l1: VenueL1, seed: number): Promise<Deployment> {
+  if (existsSync(folder.deployment)) {
+    const deployment = await readDeployment(folder.deployment);
+    await checkDeployment(l1.client, deployment);
+    return deployment;
+  }
+  for (const account of Object.values(OPERATOR)) await l1.embedded.setBalance(account.address, GAS_MONEY_WEI);
+  const { chainId: _, verifyingContract: __, ...parameters } = parametersOf(config, seed, l1.embedded.chainId);
+  const deployment = await deployVenue(l1.client, {
+    deployer: OPERATOR.deployer,
+    parameters,
+    proposer: OPERATOR.proposer.address,
+    lister: OPERATOR.lister.address,
+    windowSeconds: config.windowSeconds,
+    bondWei: BOND_WEI,
+    forcedPeriodSeconds: FORCED_PERIOD_SECONDS,
+    mine: () => l1.mineNext(),
+  });
+  await writeDeployment(folder.deployment, deployment);
+  return deployment;
+}

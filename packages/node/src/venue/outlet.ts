@@ -1,0 +1,99 @@
+// Where the engine's events go: counted at once, told to clients only when the command that caused them is on disk.
+import type { CycleRecord, EventSink } from "@tidemark/engine";
+import type { TradingFloor } from "../market/traders.ts";
+import type { Tally } from "../tally.ts";
+
+type Feedback = (floor: TradingFloor) => void;
+
+export class Outlet implements EventSink {
+  readonly #tally: Tally;
+  readonly #floor: TradingFloor;
+  /** In the order of execution, so a durable prefix of commands is a prefix of this. */
+  #held: { sequence: number; tell: Feedback }[] = [];
+
+  constructor(tally: Tally, floor: TradingFloor) {
+    this.#tally = tally;
+    this.#floor = floor;
+  }
+
+  /** Everything up to `sequence` is on disk: results may leave. */
+  release(sequence: number): void {
+    this.#tally.durable(sequence);
+    let done = 0;
+    for (const { sequence: of, tell } of this.#held) {
+      if (of > sequence) break;
+      tell(this.#floor);
+      done++;
+    }
+    this.#held = this.#held.slice(done);
+  }
+
+  #hold(tell: Feedback): void {
+    this.#held.push({ sequence: this.#tally.sequence, tell });
+  }
+
+  onAccepted(orderId: number, account: number, nonce: number, instrument: number): void {
+    this.#tally.onAccepted(orderId, account, nonce, instrument);
+  }
+
+  onAmended(_orderId: number, account: number, nonce: number, replaces: number, _price: number, openLots: number): void {
+    this.#tally.onAmended();
+    this.#hold((floor) => floor.onAmended(account, nonce, replaces, openLots));
+  }
+
+  onFill(makerAccount: number, makerNonce: number, takerAccount: number, takerNonce: number, _instrument: number, _price: number, lots: number): void {
+    this.#tally.onFill();
+    this.#hold((floor) => floor.onFill(makerAccount, makerNonce, takerAccount, takerNonce, lots));
+  }
+
+  onLiquidationFill(makerAccount: number, makerNonce: number, account: number, _instrument: number, _price: number, lots: number): void {
+    this.#tally.onLiquidationFill();
+    this.#hold((floor) => floor.onLiquidationFill(makerAccount, makerNonce, account, lots));
+  }
+
+  onCancelled(_orderId: number, account: number, nonce: number): void {
+    this.#tally.onCancelled();
+    this.#hold((floor) => floor.onCancelled(account, nonce));
+  }
+
+  onRejected(code: number, account: number, nonce: number): void {
+    this.#tally.onRejected(code);
+    this.#hold((floor) => floor.onRejected(account, nonce));
+  }
+
+  onCycle(record: CycleRecord): void {
+    this.#tally.onCycle(record);
+  }
+
+  onLiquidation(account: number, equity: number, initial: number, maintenance: number, legs: number, penalty: number): void {
+    this.#tally.onLiquidation(account, equity, initial, maintenance, legs, penalty);
+  }
+
+  onFunding(): void {
+    this.#tally.onFunding();
+  }
+
+  onExpiry(underlying: number, expiryMs: number, settlementPrice: number, instruments: number, realisations: number): void {
+    this.#tally.onExpiry(underlying, expiryMs, settlementPrice, instruments, realisations);
+  }
+
+  onDeposit(): void {
+    this.#tally.onDeposit();
+  }
+
+  onInboundOutcome(queueIndex: number, code: number): void {
+    this.#tally.onInboundOutcome(queueIndex, code);
+  }
+
+  onListed(instrument: number): void {
+    this.#tally.onListed(instrument);
+  }
+
+  onWithdrawal(withdrawalNumber: number, account: number, amount: number): void {
+    this.#tally.onWithdrawal(withdrawalNumber, account, amount);
+  }
+
+  onBadDebt(account: number, amount: number): void {
+    this.#tally.onBadDebt(account, amount);
+  }
+}

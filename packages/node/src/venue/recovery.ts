@@ -1,0 +1,48 @@
+// Stage 4: the engine as the journal left it: newest snapshot, then every command after it.
+import { type CycleRecord, decodeCommand, Engine, type EngineConfig, type EngineOptions, type EventSink, silentSink } from "@tidemark/engine";
+import { type Journal, openJournal, replay } from "@tidemark/journal";
+import { CycleKind, LedgerState, type ParameterSet } from "@tidemark/ledger";
+import { timestampMs } from "@tidemark/num";
+import type { Config } from "../config.ts";
+import { signer } from "../signatures/signer.ts";
+
+export interface Recovered {
+  readonly journal: Journal;
+  readonly engine: Engine;
+  /** Commands that were applied again. */
+  readonly replayed: number;
+}
+
+export function engineConfigOf(config: Pick<Config, "cycleAgeMaxMs">): EngineConfig {
+  return { cycleAgeMsMax: config.cycleAgeMaxMs, rowsFor: "listed" };
+}
+
+/** A cycle as the journal keeps it. */
+export function storedCycle(record: CycleRecord): Parameters<Journal["putCycle"]>[0] {
+  return { ...record, kind: CycleKind[record.kind], timeMs: timestampMs(record.timeMs) };
+}
+
+export async function recover(directory: string, parameters: ParameterSet, config: Config): Promise<Recovered> {
+  const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(config) };
+  const journal = await openJournal(directory, {
+    identity: {
+      venueId: `${parameters.chainId}:${parameters.verifyingContract}:${parameters.domain}`,
+      genesisRoot: LedgerState.genesis(parameters).root(),
+    },
+  });
+  let engine = Engine.create(options);
+  // Cycles that the crash kept from the store are put again; the others must be the same to the byte.
+  const sink: EventSink = { ...silentSink, onCycle: (record) => journal.putCycle(storedCycle(record)) };
+  const { applied } = replay(
+    journal,
+    {
+      fromSnapshot: "latest",
+      restore: (snapshot) => {
+        engine = Engine.restore(snapshot.bytes, options);
+      },
+    },
+    (_sequence, bytes) => void engine.apply(decodeCommand(bytes), sink),
+  );
+  await journal.durable();
+  return { journal, engine, replayed: applied };
+}

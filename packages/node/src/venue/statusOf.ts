@@ -1,0 +1,88 @@
+// The status of a running venue, gathered from its parts.
+import type { VenueStatus } from "../status.ts";
+import type { Venue } from "./venue.ts";
+import { liabilitiesOf } from "./view.ts";
+
+const BATCHES_SHOWN = 8;
+/** Rates are over the time since the last status, smoothed so that they can be read. */
+const RATE_SMOOTHING = 0.4;
+
+class Rate {
+  #lastCount = 0;
+  #lastWallMs = 0;
+  #value = 0;
+
+  next(count: number): number {
+    const now = Date.now();
+    if (this.#lastWallMs > 0 && now > this.#lastWallMs) {
+      const rate = ((count - this.#lastCount) * 1_000) / (now - this.#lastWallMs);
+      this.#value = this.#value === 0 ? rate : this.#value + RATE_SMOOTHING * (rate - this.#value);
+    }
+    this.#lastCount = count;
+    this.#lastWallMs = now;
+    return this.#value;
+  }
+}
+
+const rates = new WeakMap<Venue, { messages: Rate; fills: Rate }>();
+
+export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueStatus {
+  const { config, source, engine, tally, processes, vault, journal } = venue.parts;
+  const { proposer, watch } = processes;
+  let rate = rates.get(venue);
+  if (rate === undefined) rates.set(venue, (rate = { messages: new Rate(), fills: new Rate() }));
+  const waiting = tally.oldestWaiting(venue.timeMs);
+  const { liabilities, badDebt } = liabilitiesOf(engine);
+  return {
+    phase: venue.phase,
+    input: source.description,
+    seed: source.seed,
+    synthetic: source.marketAt(venue.timeMs).synthetic && source.kind === "replay",
+    speed: config.speed,
+    venueTimeMs: venue.timeMs,
+    wallSeconds: venue.wallSeconds,
+    wallSecondsTotal,
+    instrumentsQuoted: tally.quoted.size,
+    accounts: engine.ledger.accountNumbers().length,
+    engineMessages: journal.lastSequence(),
+    engineMessagesPerSecond: rate.messages.next(tally.messages),
+    fills: tally.fills,
+    fillsPerSecond: rate.fills.next(tally.fills),
+    tiers: {
+      executed: { fills: tally.fills, oldestWaitingMs: 0 },
+      durable: { fills: tally.fillsDurable, oldestWaitingMs: waiting.posted },
+      posted: { fills: tally.fillsPosted, oldestWaitingMs: waiting.final },
+      final: { fills: tally.fillsFinal, oldestWaitingMs: 0 },
+    },
+    batches: (proposer?.lastBatches ?? []).slice(0, BATCHES_SHOWN).map((batch) => ({
+      number: batch.number,
+      cycles: batch.cycles,
+      fills: batch.fills,
+      bytes: batch.l1Bytes,
+      gas: batch.l1Gas,
+      windowLeftSeconds: batch.windowLeftSeconds,
+      state: batch.final ? "final" : "posted",
+    })),
+    compression: {
+      messages: proposer?.messagesPosted ?? 0,
+      settledDeltas: proposer?.settledDeltasPosted ?? 0,
+      l1Bytes: proposer?.l1Bytes ?? 0,
+      l1Gas: proposer?.l1Gas ?? 0,
+    },
+    conservation: vault.conservation(engine.ledger),
+    liabilities,
+    badDebt,
+    watcher: {
+      batches: watch?.batchesCompared ?? 0,
+      rootsCompared: watch?.cyclesCompared ?? 0,
+      rootsEqual: watch?.cyclesEqual ?? 0,
+      verdict: processes.fault !== null ? "fault" : (watch?.batchesCompared ?? 0) > 0 ? "agrees" : "waiting",
+      detail: processes.fault ?? "",
+    },
+    liquidations: tally.liquidations,
+    fundingEvents: tally.fundingEvents,
+    expiries: tally.expiries,
+    withdrawalsClaimed: vault.claimedCount,
+    news: tally.news,
+  };
+}

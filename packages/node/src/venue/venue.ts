@@ -1,0 +1,240 @@
+// The clock of the venue: one step of the market after the other, each in the same order, each durable before the next.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Deployment } from "@tidemark/chain";
+import { createCustodyClient } from "@tidemark/chain";
+import type { Command, Engine } from "@tidemark/engine";
+import type { Journal } from "@tidemark/journal";
+import { type TimestampMs, timestampMs } from "@tidemark/num";
+import type { Config } from "../config.ts";
+import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
+import type { VenueView } from "../market/desk.ts";
+import type { MarketSource } from "../market/source.ts";
+import type { TradingFloor } from "../market/traders.ts";
+import type { Sequencer } from "../sequencer.ts";
+import { conservationGap, statusJson, type VenueStatus } from "../status.ts";
+import type { Tally } from "../tally.ts";
+import { ExitCode, NodeError } from "../errors.ts";
+import type { Claims } from "./claims.ts";
+import { OPERATOR } from "./contracts.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
+import type { InboundFeed } from "./inbound.ts";
+import type { VenueL1 } from "./l1.ts";
+import { l1Listing } from "./onboarding.ts";
+import type { Outlet } from "./outlet.ts";
+import type { Processes } from "./processes.ts";
+import type { Schedule } from "./schedule.ts";
+import { statusOf } from "./statusOf.ts";
+import type { VaultBooks } from "./vault.ts";
+
+export interface VenueParts {
+  config: Config;
+  folder: DataFolder;
+  source: MarketSource;
+  l1: VenueL1;
+  deployment: Deployment;
+  journal: Journal;
+  engine: Engine;
+  floor: TradingFloor;
+  view: VenueView;
+  gatekeeper: Gatekeeper;
+  inbound: InboundFeed;
+  schedule: Schedule;
+  tally: Tally;
+  outlet: Outlet;
+  sequencer: Sequencer;
+  processes: Processes;
+  claims: Claims;
+  vault: VaultBooks;
+}
+
+export type ShowStatus = (status: VenueStatus) => void;
+
+const STATUS_WALL_MS = 500;
+const VAULT_WALL_MS = 1_000;
+/** The L1's clock moves by this share of the window in each step while everything becomes final. */
+const DRAIN_WINDOW_SHARE = 0.1;
+const DRAIN_WALL_MS_MAX = 120_000;
+
+export class Venue {
+  readonly parts: VenueParts;
+  phase = "opening";
+  #timeMs: number;
+  #startedWallMs = Date.now();
+  #failure: Error | null = null;
+  #stopRequested = false;
+  #statusWallMs = 0;
+  #vaultWallMs = 0;
+  #snapshotSequence: number;
+  #listing: Promise<void> | null = null;
+
+  constructor(parts: VenueParts) {
+    this.parts = parts;
+    this.#timeMs = Math.max(parts.source.startMs, parts.engine.timeMs);
+    this.#snapshotSequence = parts.journal.lastSequence();
+  }
+
+  get timeMs(): number {
+    return this.#timeMs;
+  }
+  get wallSeconds(): number {
+    return (Date.now() - this.#startedWallMs) / 1_000;
+  }
+
+  /** Stops the venue at the next step; the first failure is the one that counts. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+  }
+
+  /** Ends the trading at the next step. */
+  requestStop(): void {
+    this.#stopRequested = true;
+  }
+
+  /** Steps until `seconds` of wall time have passed, the data end, or a stop is requested. */
+  async trade(seconds: number | null, show: ShowStatus): Promise<void> {
+    const { config, source } = this.parts;
+    this.phase = "trading";
+    this.#startedWallMs = Date.now();
+    let nextWallMs = Date.now();
+    while (!this.#stopRequested && (seconds === null || this.wallSeconds < seconds)) {
+      const { timeMs, jump } = source.clock(this.#timeMs + config.speed * config.stepWallMs);
+      if (timeMs > source.endMs) {
+        this.parts.tally.tell("the recorded data end here");
+        break;
+      }
+      if (jump !== null) this.parts.tally.tell(`new trading day: the data jump from ${iso(jump.fromMs)} to ${iso(jump.toMs)}`);
+      this.#timeMs = timeMs;
+      await this.#step(true);
+      await this.#show(show, seconds);
+      nextWallMs = Math.max(nextWallMs + config.stepWallMs, Date.now() - config.stepWallMs);
+      await sleep(Math.max(0, nextWallMs - Date.now()));
+    }
+  }
+
+  async #step(trading: boolean): Promise<void> {
+    this.#throwFailure();
+    const { l1, inbound, schedule, floor, view, gatekeeper, sequencer, outlet, tally, claims, processes } = this.parts;
+    const timeMs = timestampMs(this.#timeMs);
+    await l1.embedded.mine(Math.floor(timeMs / 1_000));
+    for (const command of await inbound.poll(timeMs)) this.#submit(command);
+    if (trading) {
+      for (const command of schedule.due(timeMs)) this.#submit(command);
+      for (const command of await gatekeeper.admit(floor.step(timeMs, view))) this.#submit(command);
+      this.#listNewSeries(timeMs);
+    }
+    this.#submit({ kind: "tick", timeMs });
+    const durable = await sequencer.settled();
+    outlet.release(durable);
+    claims.advance(processes);
+    await this.#snapshotWhenDue(timeMs);
+    if (processes.fault !== null) {
+      this.fail(new NodeError("WATCHER_FAULT", processes.fault, { exitCode: ExitCode.invariantBroken }));
+    }
+    tally.venueTimeMs = timeMs;
+  }
+
+  #submit(command: Command): void {
+    const { tally, sequencer } = this.parts;
+    tally.beginCommand(sequencer.nextSequence, command.timeMs);
+    sequencer.submit(command);
+  }
+
+  #listNewSeries(timeMs: number): void {
+    const series = this.parts.schedule.newSeries(timeMs);
+    if (series.length === 0) return;
+    const custody = createCustodyClient(this.parts.l1.client, this.parts.deployment);
+    const before = this.#listing ?? Promise.resolve();
+    this.#listing = before
+      .then(() => custody.listSeries(OPERATOR.lister, series.map(l1Listing)))
+      .catch((error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  async #snapshotWhenDue(timeMs: TimestampMs): Promise<void> {
+    const { journal, engine, config } = this.parts;
+    if (journal.lastSequence() - this.#snapshotSequence < config.snapshotEveryCommands) return;
+    this.#submit({ kind: "checkpoint", timeMs });
+    this.#snapshotSequence = journal.lastSequence();
+    await journal.writeSnapshot(this.#snapshotSequence, engine.snapshot());
+  }
+
+  async #show(show: ShowStatus, secondsTotal: number | null): Promise<void> {
+    const now = Date.now();
+    if (now - this.#statusWallMs < STATUS_WALL_MS) return;
+    this.#statusWallMs = now;
+    if (now - this.#vaultWallMs >= VAULT_WALL_MS) {
+      this.#vaultWallMs = now;
+      await this.parts.vault.refresh();
+    }
+    const status = statusOf(this, secondsTotal);
+    show(status);
+    writeFileWhole(this.parts.folder.status, statusJson(status));
+    const gap = conservationGap(status.conservation);
+    if (gap !== 0n) {
+      this.fail(new NodeError("CONSERVATION", `the vault and the ledger differ by ${gap} micro-USDC`, { exitCode: ExitCode.invariantBroken }));
+    }
+  }
+
+  /** No more trading: everything executed becomes posted, verified, final and claimed. */
+  async drain(show: ShowStatus): Promise<void> {
+    const { config, processes } = this.parts;
+    this.phase = "becoming final";
+    this.#submit({ kind: "checkpoint", timeMs: timestampMs(this.#timeMs) });
+    await this.parts.sequencer.settled();
+    processes.flush();
+    const deadline = Date.now() + DRAIN_WALL_MS_MAX;
+    while (!this.#allFinal()) {
+      if (Date.now() > deadline) {
+        throw new NodeError("DRAIN_TIMEOUT", `not everything became final: ${this.#drainState()}`, { exitCode: ExitCode.invariantBroken });
+      }
+      this.#timeMs += Math.round(config.windowSeconds * 1_000 * DRAIN_WINDOW_SHARE);
+      await this.#step(false);
+      processes.flush();
+      await this.#show(show, null);
+      await sleep(config.stepWallMs);
+    }
+    this.phase = "final";
+    await this.parts.vault.refresh();
+    this.#statusWallMs = 0;
+    await this.#show(show, null);
+    this.#throwFailure();
+  }
+
+  #allFinal(): boolean {
+    const { processes, engine, tally, vault, claims } = this.parts;
+    const { proposer, watch } = processes;
+    return (
+      proposer !== null &&
+      watch !== null &&
+      !engine.hasOpenCycle &&
+      proposer.cyclesFinal === engine.cycleIndex &&
+      watch.cyclesCompared === engine.cycleIndex &&
+      tally.fillsFinal === tally.fills &&
+      !claims.busy &&
+      vault.claimedCount === engine.ledger.globals.outboxCount
+    );
+  }
+
+  #drainState(): string {
+    const { processes, engine, tally, vault } = this.parts;
+    const { proposer, watch } = processes;
+    return (
+      `${engine.cycleIndex} cycles closed, ${proposer?.cyclesPosted ?? 0} posted, ${proposer?.cyclesFinal ?? 0} final, ${watch?.cyclesCompared ?? 0} verified, ` +
+      `${tally.fills} fills, ${tally.fillsFinal} final, ${engine.ledger.globals.outboxCount} withdrawals, ${vault.claimedCount} claimed`
+    );
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Closes everything; what is enqueued reaches the disk first. */
+  async close(): Promise<void> {
+    const { processes, gatekeeper, journal, l1 } = this.parts;
+    await processes.stop();
+    await gatekeeper.close();
+    await journal.close();
+    await l1.stop();
+  }
+}
+
+const iso = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16)}Z`;

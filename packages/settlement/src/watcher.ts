@@ -1,0 +1,300 @@
+// The watcher's core: re-executes every cycle of every posted batch from genesis and compares all that the batch claims.
+// It is fed what the L1 shows and trusts none of it.
+import {
+  applyPayload,
+  type Hash,
+  inboundHashNext,
+  LedgerState,
+  type ParameterSet,
+  type SignaturePort,
+  ZERO_HASH,
+} from "@tidemark/ledger";
+import { assert, bytesToHex } from "@tidemark/num";
+import { kindNameOf, type Touched, touchedByPayload } from "./attribute.ts";
+import {
+  BATCH_VERSION,
+  type BatchCycle,
+  type BatchHeader,
+  CYCLE_HEAD_BYTES,
+  cyclesRoot,
+  DATA_MODE_CALLDATA,
+  decodeBatchData,
+  decodePostBatch,
+  hashHeader,
+} from "./batch.ts";
+import type { PostedBatch, QueueEntry } from "./ports.ts";
+import { type BatchTip, genesisTip, inboundEntriesOf, tipAfter } from "./propose.ts";
+
+/** What is wrong, coarsely; `detail` says it in words, `code` is the ledger's rejection code where it has one. */
+export type WatcherFaultKind = "calldata" | "data" | "rejection" | "postRoot" | "inboundEntry" | "header" | "queue";
+
+export interface WatcherFault {
+  what: WatcherFaultKind;
+  batch: number;
+  /** Index of the first wrong cycle in the venue's whole history. A fault of a header names the cycle that contradicts it. */
+  cycle: number;
+  kind: Touched["kind"];
+  /** Account at fault; for a root or a header the first one that the cycle touches; −1 when it touches none. */
+  account: number;
+  /** All accounts that the cycle touches. */
+  accounts: number[];
+  instrument: number;
+  /** Rejection code of the ledger; 0 when the fault is none of a rule. */
+  code: number;
+  detail: string;
+  /** Whether the data are those that the batch's header commits to: false means that this copy was changed. */
+  dataCommitted: boolean;
+}
+
+export interface WatcherVerdict {
+  ok: boolean;
+  batchesCompared: number;
+  cyclesCompared: number;
+  cyclesEqual: number;
+  cyclesByKind: Record<string, number>;
+  stateRoot: Hash;
+  tip: BatchTip;
+  fault: WatcherFault | null;
+}
+
+export interface WatcherPorts {
+  signatures: SignaturePort;
+}
+
+export interface Watcher {
+  /** State after the last batch that agreed. */
+  readonly state: LedgerState;
+  readonly tip: BatchTip;
+  /** Feeds the L1 queue, in order. */
+  addQueueEntries(entries: readonly QueueEntry[]): WatcherFault | null;
+  readonly queueLength: number;
+  /** Re-executes the next batch. After a fault the watcher is at its end. */
+  checkBatch(posted: PostedBatch): WatcherFault | null;
+  /** Hash of an agreed batch, to notice that the L1 holds another one now; null when not checked yet. */
+  checkedHash(batchNumber: number): Hash | null;
+  verdict(): WatcherVerdict;
+}
+
+/** `tail` = the batch's data from the cycle's payload on. */
+type Where = { batch: number; cycle: number; payload: Uint8Array; tail: Uint8Array };
+type Reason = { what: WatcherFaultKind; detail: string; code?: number; account?: number; instrument?: number };
+
+const NO_BYTES = new Uint8Array(0);
+
+class LedgerWatcher implements Watcher {
+  readonly state: LedgerState;
+  readonly #ports: WatcherPorts;
+  readonly #queue: { bytes: Uint8Array; queueHash: Hash }[] = [];
+  readonly #hashes: Hash[] = [];
+  readonly #cyclesByKind: Record<string, number> = {};
+  #tip: BatchTip;
+  #cyclesCompared = 0;
+  #cyclesEqual = 0;
+  #fault: WatcherFault | null = null;
+
+  constructor(parameters: ParameterSet, ports: WatcherPorts) {
+    this.state = LedgerState.genesis(parameters);
+    this.#ports = ports;
+    this.#tip = genesisTip(this.state.root());
+    this.#hashes.push(this.#tip.batchHash);
+  }
+
+  get tip(): BatchTip {
+    return this.#tip;
+  }
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+  get #domain(): number {
+    return this.state.parameters.domain;
+  }
+
+  checkedHash(batchNumber: number): Hash | null {
+    return this.#hashes[batchNumber] ?? null;
+  }
+
+  addQueueEntries(entries: readonly QueueEntry[]): WatcherFault | null {
+    assert(this.#fault === null, "a watcher ends with its first fault");
+    for (const entry of entries) {
+      const last = this.#queue[this.#queue.length - 1]?.queueHash ?? ZERO_HASH;
+      const queueHash = inboundHashNext(last, entry.bytes);
+      if (entry.index === this.#queue.length && queueHash === entry.queueHash) {
+        this.#queue.push({ bytes: entry.bytes, queueHash });
+        continue;
+      }
+      const detail = `queue entry ${entry.index} does not continue the queue's hash chain at ${this.#queue.length}`;
+      const where = { batch: this.#tip.number + 1, cycle: this.#tip.nextCycle, payload: NO_BYTES, tail: NO_BYTES };
+      return this.#fail(where, { what: "queue", detail }, false);
+    }
+    return null;
+  }
+
+  checkBatch(posted: PostedBatch): WatcherFault | null {
+    assert(this.#fault === null, "a watcher ends with its first fault");
+    const tip = this.#tip;
+    const batch = tip.number + 1;
+    const start: Where = { batch, cycle: tip.nextCycle, payload: NO_BYTES, tail: NO_BYTES };
+    const call = decodePostBatch(posted.calldata);
+    if (!call.ok) return this.#fail(start, { what: "calldata", detail: call.detail }, false);
+    const { header, data } = call;
+    const decoded = decodeBatchData(data);
+    const { cycles } = decoded;
+    const committed = (): boolean =>
+      decoded.ok &&
+      cycles.length > 0 &&
+      cyclesRoot(cycles) === header.cyclesRoot &&
+      hashHeader(header) === posted.batchHash;
+
+    const at = (index: number): Where => {
+      const before = cycles.slice(0, index).reduce((sum, { payload }) => sum + CYCLE_HEAD_BYTES + payload.length, 0);
+      const tail = data.subarray(before + CYCLE_HEAD_BYTES);
+      return { batch, cycle: tip.nextCycle + index, payload: cycles[index]?.payload ?? tail, tail };
+    };
+    for (const [i, cycle] of cycles.entries()) {
+      const reason = this.#execute(cycle);
+      if (reason !== null) return this.#fail(at(i), reason, committed());
+    }
+    if (!decoded.ok || cycles.length === 0) {
+      return this.#fail(at(cycles.length), { what: "data", detail: decoded.ok ? "no cycles" : decoded.detail }, false);
+    }
+    const wrong = this.#headerFault(header, cycles, posted);
+    if (wrong !== null) {
+      const where = at(wrong.last ? cycles.length - 1 : 0);
+      return this.#fail(where, { what: "header", detail: wrong.detail }, committed());
+    }
+    this.#tip = tipAfter(header);
+    this.#hashes.push(posted.batchHash);
+    return null;
+  }
+
+  /** Why the next cycle is wrong, or null after the state has moved on by it. */
+  #execute(cycle: BatchCycle): Reason | null {
+    this.#cyclesCompared++;
+    const foreign = this.#foreignEntry(cycle.payload);
+    if (foreign !== null) return foreign;
+    const verdict = applyPayload(this.state, cycle.payload, this.#ports);
+    if (!verdict.ok) {
+      const { code, name, account, instrument, place } = verdict.rejection;
+      const detail = `the ledger refuses the cycle: ${code} ${name} at place ${place}`;
+      return { what: "rejection", detail, code, account, instrument };
+    }
+    if (verdict.root !== cycle.postRoot) {
+      return { what: "postRoot", detail: `re-execution gives root ${verdict.root}, the batch says ${cycle.postRoot}` };
+    }
+    this.#cyclesEqual++;
+    const kind = kindNameOf(cycle.payload) ?? "unknown";
+    this.#cyclesByKind[kind] = (this.#cyclesByKind[kind] ?? 0) + 1;
+    return null;
+  }
+
+  /** An inbound cycle must carry the very entries that come next in the L1 queue. */
+  #foreignEntry(payload: Uint8Array): Reason | null {
+    let entries: Uint8Array[];
+    try {
+      entries = inboundEntriesOf(payload);
+    } catch {
+      // Not decodable: applyPayload says how.
+      return null;
+    }
+    for (const [i, entry] of entries.entries()) {
+      const index = this.state.globals.inboundCursor + i;
+      const queued = this.#queue[index];
+      if (queued !== undefined && bytesToHex(queued.bytes) === bytesToHex(entry)) continue;
+      const actual =
+        queued === undefined ? "the L1 queue ends before it" : `the L1 queue has ${bytesToHex(queued.bytes)}`;
+      const account = entryAccount(queued?.bytes ?? entry);
+      return { what: "inboundEntry", detail: `queue entry ${index} is ${bytesToHex(entry)}: ${actual}`, account };
+    }
+    return null;
+  }
+
+  /** `last` = the last cycle shows the contradiction, else the first. */
+  #headerFault(
+    header: BatchHeader,
+    cycles: readonly BatchCycle[],
+    posted: PostedBatch,
+  ): { detail: string; last: boolean } | null {
+    const { globals } = this.state;
+    const tip = this.#tip;
+    const blockTimeMs = posted.blockTimestampSeconds * 1000 + 999;
+    const checks: readonly (readonly [keyof BatchHeader, number | string, boolean])[] = [
+      ["version", BATCH_VERSION, false],
+      ["domain", this.#domain, false],
+      ["number", tip.number + 1, false],
+      ["parent", tip.batchHash, false],
+      ["preStateRoot", tip.stateRoot, false],
+      ["firstCycle", tip.nextCycle, false],
+      ["dataMode", DATA_MODE_CALLDATA, false],
+      ["postStateRoot", this.state.root(), true],
+      ["timeMs", globals.timeMs, true],
+      ["inboundCursor", globals.inboundCursor, true],
+      ["inboundHash", globals.inboundHash, true],
+      ["cycleCount", cycles.length, true],
+      ["cyclesRoot", cyclesRoot(cycles), false],
+    ];
+    for (const [name, expected, last] of checks) {
+      if (header[name] !== expected) return { detail: `header ${name} is ${header[name]}, expected ${expected}`, last };
+    }
+    if (header.timeMs > blockTimeMs) {
+      return { detail: `header timeMs ${header.timeMs} is ahead of its block (${blockTimeMs})`, last: true };
+    }
+    if (posted.number !== header.number) return { detail: `posted as batch ${posted.number}`, last: false };
+    if (hashHeader(header) !== posted.batchHash) {
+      return {
+        detail: `the batch chain has hash ${posted.batchHash}, the header's is ${hashHeader(header)}`,
+        last: false,
+      };
+    }
+    return null;
+  }
+
+  #fail(where: Where, reason: Reason, dataCommitted: boolean): WatcherFault {
+    const touched = touchedByPayload(where.payload, this.#domain, where.tail);
+    const named = reason.account ?? -1;
+    this.#fault = {
+      what: reason.what,
+      batch: where.batch,
+      cycle: where.cycle,
+      kind: touched.kind,
+      account: named >= 0 ? named : (touched.accounts[0] ?? -1),
+      accounts: touched.accounts,
+      instrument: (reason.instrument ?? -1) >= 0 ? (reason.instrument as number) : touched.instrument,
+      code: reason.code ?? 0,
+      detail: reason.detail,
+      dataCommitted,
+    };
+    return this.#fault;
+  }
+
+  verdict(): WatcherVerdict {
+    return {
+      ok: this.#fault === null && this.#cyclesCompared === this.#cyclesEqual,
+      batchesCompared: this.#tip.number,
+      cyclesCompared: this.#cyclesCompared,
+      cyclesEqual: this.#cyclesEqual,
+      cyclesByKind: { ...this.#cyclesByKind },
+      stateRoot: this.state.root(),
+      tip: this.#tip,
+      fault: this.#fault,
+    };
+  }
+}
+
+/** Entries about an account start with their type and a big-endian account number; listSeries (9) has none. */
+function entryAccount(entry: Uint8Array): number {
+  if (entry.length < 4 || (entry[0] as number) >= 9) return -1;
+  return (entry[1] as number) * 0x1_0000 + (entry[2] as number) * 0x100 + (entry[3] as number);
+}
+
+/** One watcher per chain of batches; feed the queue ahead of the batches that consume it. */
+export function createWatcher(parameters: ParameterSet, ports: WatcherPorts): Watcher {
+  return new LedgerWatcher(parameters, ports);
+}
+
+/** One line for a person: what is wrong and where. */
+export function describeFault(fault: WatcherFault): string {
+  const place = `batch ${fault.batch}, cycle ${fault.cycle} (${fault.kind ?? "unknown kind"})`;
+  const whose = fault.account < 0 ? "no account" : `account ${fault.account}`;
+  const instrument = fault.instrument < 0 ? "" : `, instrument ${fault.instrument}`;
+  return `${place}, ${whose}${instrument}: ${fault.detail}`;
+}
