@@ -505,4 +505,3 @@ contract ChainNaming {
     }
 }
 
-

@@ -1,6 +1,9 @@
 // The embedded L1: one anvil process whose blocks are mined on request, so that the venue's clock drives block times.
 import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { type Address, type Hex, http, numberToHex } from "viem";
@@ -62,10 +65,11 @@ function rpcOf(url: string): Rpc {
   return (method, params = []) => l1Call(method, () => transport.request({ method, params }) as Promise<unknown>);
 }
 
-function argumentsOf(options: EmbeddedL1Options, chainId: number): string[] {
+function argumentsOf(options: EmbeddedL1Options, chainId: number, cachePath: string): string[] {
   const list = ["--host", "127.0.0.1", "--port", String(options.port ?? 0), "--chain-id", String(chainId)];
   list.push("--hardfork", "prague", "--no-mining", "--accounts", "0", "--prune-history", String(HISTORY_BLOCKS));
   list.push("--slots-in-an-epoch", String(options.slotsInAnEpoch ?? EMBEDDED_SLOTS_IN_AN_EPOCH));
+  list.push("--cache-path", cachePath);
   // One block may carry several full batches.
   list.push("--gas-limit", "60000000");
   if (options.genesisTimestampSeconds !== undefined) list.push("--timestamp", String(options.genesisTimestampSeconds));
@@ -187,14 +191,20 @@ async function embeddedL1Of(url: string, processId: number, stop: () => Promise<
 /** Starts anvil; it ends with `stop` and, at the latest, when this process exits by itself. */
 export async function startEmbeddedL1(options: EmbeddedL1Options = {}): Promise<EmbeddedL1> {
   const chainId = options.chainId ?? EMBEDDED_CHAIN_ID;
-  const child = spawn(anvilBinary(), argumentsOf(options, chainId), { stdio: ["ignore", "pipe", "pipe"] });
+  const binary = anvilBinary();
+  // The node leaves directories behind in its cache, even where it persists nothing.
+  const cachePath = mkdtempSync(join(tmpdir(), "tidemark-l1-cache-"));
+  const removeCache = (): void => rmSync(cachePath, { recursive: true, force: true });
+  const child = spawn(binary, argumentsOf(options, chainId, cachePath), { stdio: ["ignore", "pipe", "pipe"] });
   const killAtExit = (): void => {
     child.kill("SIGKILL");
+    removeCache();
   };
   process.once("exit", killAtExit);
   const stop = async (): Promise<void> => {
     process.removeListener("exit", killAtExit);
     await stopProcess(child);
+    removeCache();
   };
   try {
     const url = await listeningUrl(child);

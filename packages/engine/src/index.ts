@@ -7,3 +7,7 @@ export * from "./events.ts";
 export type { AccountMargin } from "./margin.ts";
 export type { OrderOutcome } from "./matching.ts";
 export * from "./rejections.ts";
+// The parts that margin questions ("what if") and their benchmark use by themselves.
+export { Accounts } from "./accounts.ts";
+export { type FeeRule, Instruments } from "./instruments.ts";
+export { Margin } from "./margin.ts";

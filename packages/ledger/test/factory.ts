@@ -195,6 +195,13 @@ export function tradeAccountsOf(state: LedgerState, entries: readonly TradeEntry
     }));
 }
 
+/** What is left out is sound: this domain and chain, the owner as recipient, a new nonce, an hour. */
+export interface WithdrawalSpec extends Partial<Omit<Withdrawal, "account" | "amount" | "nonce">> {
+  account: number;
+  amount: number;
+  nonce?: number;
+}
+
 // ── venue ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface VenueOptions {
@@ -359,7 +366,7 @@ export class Venue {
     ]);
   }
 
-  withdrawal(spec: { account: number; amount: number; nonce?: number } & Partial<Withdrawal>): OutboundCycle {
+  withdrawal(spec: WithdrawalSpec): OutboundCycle {
     const withdrawal: Withdrawal = {
       domain: this.parameters.domain,
       asset: 0,

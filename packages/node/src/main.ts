@@ -66,7 +66,8 @@ function verificationCommands(program: Command): void {
   program
     .command("watch")
     .description("re-execute every posted batch from the L1 alone and compare every state root")
-    .requiredOption("--l1 <url>", "JSON-RPC URL of the L1")
+    .option("--l1 <url>", "JSON-RPC URL of the L1")
+    .option("--l1-state <file>", "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder")
     .requiredOption("--deployment <file>", "deployment file of the venue")
     .option("--once", "check what is posted now and end")
     .addOption(json())

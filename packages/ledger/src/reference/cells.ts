@@ -137,7 +137,7 @@ export function brokenIdentities(state: ReferenceState): string[] {
 // ── bytes and root ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 const U = (value: bigint, bytes: number): number[] =>
-  Array.from({ length: bytes }, (_, i) => Number(BigInt.asUintN(8 * bytes, value) >> BigInt(8 * i)) & 0xff);
+  Array.from({ length: bytes }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
 const H = (hex: string): number[] => [...hexToBytes(hex)];
 const flag = (value: boolean): number[] => [value ? 1 : 0];
 

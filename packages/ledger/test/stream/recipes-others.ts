@@ -11,7 +11,7 @@ import {
   type ReportCycle,
   type RowsCycle,
 } from "../../src/index.ts";
-import { account, at, BTC, dollars, ETH, instrument, micro, ownerKey, ppb, USDC } from "../factory.ts";
+import { account, at, BTC, dollars, ETH, instrument, micro, ownerKey, ppb, USDC, type WithdrawalSpec } from "../factory.ts";
 import { corrupted, keyOf } from "../keys.ts";
 import { crossEntries, EVERYONE, marginNow, randomCross, type Recipe } from "./recipes-valid.ts";
 import { CREDITED, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
@@ -418,10 +418,8 @@ export const INBOUND_OUTCOMES: readonly (readonly [number, Recipe])[] = [
 
 // ── outbound ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type WithdrawalChange = Partial<Parameters<Stream["venue"]["withdrawal"]>[0]>;
-
 const withdrawing =
-  (change: (stream: Stream, owner: number) => WithdrawalChange | null): Recipe =>
+  (change: (stream: Stream, owner: number) => Partial<WithdrawalSpec> | null): Recipe =>
   (stream) => {
     const owner = stream.random.pick(TRADERS);
     const wrong = change(stream, owner);

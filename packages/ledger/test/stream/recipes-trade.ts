@@ -1,17 +1,16 @@
 // Recipes that aim at the codes 400 … 421: a sound trade with one thing wrong.
 import { type InstrumentCell, RejectionCode, type TradeCycle, type TradeEntry } from "../../src/index.ts";
-import { account, DAY_MS, ownerKey } from "../factory.ts";
+import { DAY_MS, ownerKey } from "../factory.ts";
 import { corrupted, keyOf } from "../keys.ts";
 import {
   crossEntries,
   type CrossSpec,
   marginNow,
   pair,
-  priceNear,
   randomCross,
   type Recipe,
 } from "./recipes-valid.ts";
-import { delegateKey, expiringKey, readOnlyKey, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
+import { expiringKey, readOnlyKey, type Stream, UNKNOWN } from "./stream.ts";
 
 /** A sound cross whose buyer's entry is built by `change`. */
 function withBuyer(change: (stream: Stream, spec: CrossSpec) => TradeEntry | null): Recipe {
@@ -276,7 +275,3 @@ export const TRADE_FAULTS: readonly (readonly [number, Recipe])[] = [
   [RejectionCode.TRADE_MARGIN, margin],
 ];
 
-void account;
-void delegateKey;
-void priceNear;
-void TRADERS;

@@ -205,7 +205,7 @@ const inbound: Recipe = (stream) => {
 };
 
 function randomEntry(stream: Stream): InboundEntry {
-  const { random, venue } = stream;
+  const { random } = stream;
   const number = account(random.pick(EVERYONE));
   const owner = ownerKey(number).address;
   switch (random.integer(0, 6)) {
@@ -220,7 +220,6 @@ function randomEntry(stream: Stream): InboundEntry {
     case 4:
       return { type: "deposit", account: account(UNKNOWN), amount: micro(random.integer(1, 50 * USDC)), payer: owner };
     default:
-      void venue;
       return { type: "deposit", account: number, amount: micro(random.integer(1, 5_000 * USDC)), payer: owner };
   }
 }

@@ -1,8 +1,15 @@
 // The watcher process, for the venue itself and for anybody outside: needs an L1 and the deployment file, nothing else.
-import { connectL1, createWatcherClient, readDeployment, type WatchStatus, watchOnce } from "@tidemark/chain";
+import {
+  connectL1,
+  createWatcherClient,
+  readDeployment,
+  startEmbeddedL1,
+  type WatchStatus,
+  watchOnce,
+} from "@tidemark/chain";
 import type { WatcherFault } from "@tidemark/settlement";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
-import { ExitCode } from "../errors.ts";
+import { ExitCode, NodeError } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
 import { signer } from "../signatures/signer.ts";
 
@@ -25,8 +32,24 @@ function jsonOf(status: WatchStatus): string {
 export async function watch(flags: Record<string, unknown>): Promise<ExitCode> {
   const deployment = await readDeployment(String(flags["deployment"]));
   const ports = { signatures: signer };
-  const url = String(flags["l1"]);
-  return flags["once"] === true ? once(url, deployment, ports, flags["json"] === true) : follow(url, deployment, ports, flags["ipc"] === true);
+  const { url, stop } = await openL1(flags);
+  try {
+    if (flags["once"] === true) return await once(url, deployment, ports, flags["json"] === true);
+    return await follow(url, deployment, ports, flags["ipc"] === true);
+  } finally {
+    await stop();
+  }
+}
+
+/** A node that runs, or one of our own that serves the state of a finished run. */
+async function openL1(flags: Record<string, unknown>): Promise<{ url: string; stop: () => Promise<void> }> {
+  const { l1, l1State } = flags;
+  if ((l1 === undefined) === (l1State === undefined)) {
+    throw new NodeError("USAGE", "give either --l1 <url> or --l1-state <file>", { exitCode: ExitCode.usage });
+  }
+  if (l1 !== undefined) return { url: String(l1), stop: async () => undefined };
+  const node = await startEmbeddedL1({ loadStateFile: String(l1State) });
+  return { url: node.url, stop: () => node.stop() };
 }
 
 type Deployment = Awaited<ReturnType<typeof readDeployment>>;

@@ -4,10 +4,12 @@ import type { ExpirySurface } from "@tidemark/ledger";
 import type { MicroUsd, PartsPerBillion, TimestampMs } from "@tidemark/num";
 import type { Svi } from "./black.ts";
 import { blackOverForward, settlementForward, sviVariance, varianceYears, YEAR_MS } from "./black.ts";
-import type { ChainSnapshot, ExpirySnapshot, OptionQuote } from "./chainSnapshot.ts";
+import type { ChainSnapshot, ExpirySnapshot } from "./chainSnapshot.ts";
 import { readChainSnapshot } from "./chainSnapshot.ts";
 import { tickCeil, tickFloor } from "./conversion.ts";
 import { dataError } from "./csv.ts";
+import type { ExpiryKnot, ExpiryLine } from "./expiryLine.ts";
+import { atVolatility, neighbours, quoteNeighbours, residualOf, shareOf } from "./expiryLine.ts";
 import type { IndexPath } from "./path.ts";
 import type { RecordedFolder, RecordedPoint } from "./recorded.ts";
 import { defaultStartMs, readRecordedFolder } from "./recorded.ts";
@@ -41,23 +43,6 @@ export interface ReplayOptions {
   readonly selection?: ChainSelection;
   readonly underlyings?: readonly UnderlyingDefinition[];
   readonly averagingWindowMs?: number;
-}
-
-/** What is known of one expiry at one recorded moment. */
-interface ExpiryKnot {
-  readonly timeMs: number;
-  /** forward / index − 1 */
-  readonly basis: number;
-  readonly svi: () => Svi;
-  /** Null where only the term structure is recorded: the last chain's quotes go on. */
-  readonly quotes: ReadonlyMap<number, OptionQuote> | null;
-}
-
-interface ExpiryLine {
-  readonly listedMs: number;
-  readonly knots: ExpiryKnot[];
-  /** Forward at the moment of a knot, for the moneyness of its quotes. */
-  readonly snapshots: (ExpirySnapshot | null)[];
 }
 
 interface Session {
@@ -363,50 +348,6 @@ function listedStrikes(expiry: ExpirySnapshot, selection: ChainSelection): Micro
     expiry.forwardMicroUsd,
     selection.strikesMax,
   );
-}
-
-/** The same smile at another at-the-money volatility: the least variance stays positive. */
-function atVolatility(svi: Svi, volatility: number): Svi {
-  const shift = volatility * volatility - sviVariance(svi, 0);
-  const least = 1e-4 - svi.b * svi.s * Math.sqrt(1 - svi.rho * svi.rho);
-  return { ...svi, a: Math.max(svi.a + shift, least) };
-}
-
-/** Volatility of a quote over the fitted slice at its own moment. */
-function residualOf(quote: OptionQuote, at: { knot: ExpiryKnot; forwardMicroUsd: number }): number {
-  const k = Math.log(quote.strikeMicroUsd / at.forwardMicroUsd);
-  return quote.volatility - Math.sqrt(Math.max(sviVariance(at.knot.svi(), k), 0));
-}
-
-function shareOf(fromMs: number, toMs: number, timeMs: number): number {
-  return (timeMs - fromMs) / (toMs - fromMs);
-}
-
-function neighbours(line: ExpiryLine, timeMs: number): { from: ExpiryKnot; to: ExpiryKnot | null; share: number } {
-  let place = 0;
-  while ((line.knots[place + 1]?.timeMs ?? Infinity) <= timeMs) place++;
-  const from = line.knots[place] as ExpiryKnot;
-  const to = line.knots[place + 1] ?? null;
-  return { from, to, share: to === null ? 0 : shareOf(from.timeMs, to.timeMs, timeMs) };
-}
-
-interface QuotePlace {
-  knot: ExpiryKnot;
-  forwardMicroUsd: number;
-}
-
-function quoteNeighbours(line: ExpiryLine, timeMs: number): { from: QuotePlace; to: QuotePlace | null; share: number } {
-  let from: QuotePlace | null = null;
-  for (let i = 0; i < line.knots.length; i++) {
-    const knot = line.knots[i] as ExpiryKnot;
-    const snapshot = line.snapshots[i];
-    if (snapshot === null || snapshot === undefined) continue;
-    const place = { knot, forwardMicroUsd: snapshot.forwardMicroUsd };
-    if (from !== null && knot.timeMs > timeMs)
-      return { from, to: place, share: shareOf(from.knot.timeMs, knot.timeMs, timeMs) };
-    from = place;
-  }
-  return { from: from as QuotePlace, to: null, share: 0 };
 }
 
 /** Straight between recorded points, held outside them. */

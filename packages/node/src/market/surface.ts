@@ -232,7 +232,7 @@ function fitWeighted(points: readonly SmilePoint[], weights: Float64Array, years
       : [[start.m, Math.log(start.s)]];
   const found = starts
     .map((from) => search(cost, from, [range / 10, 0.5]))
-    .reduce((best, next) => (cost(...next) < cost(...best) ? next : best));
+    .reduce((best, next) => (cost(next[0], next[1]) < cost(best[0], best[1]) ? next : best));
   const m = clampM(found[0]);
   const s = widthOf(found[1]);
   const { a, d, c } = solve(m, Math.log(s));

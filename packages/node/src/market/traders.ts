@@ -52,7 +52,8 @@ const QUOTES_PER_SECOND = 1_500;
 /** The first steps put up the whole chain. */
 const OPENING_QUOTES_PER_STEP = 900;
 const OPENING_STEPS = 4;
-const SESSION_KEY_LIFETIME_MS = 25 * 24 * 3_600_000;
+/** Outlives the gaps between the trading days of a replay. */
+const SESSION_KEY_LIFETIME_MS = 365 * 24 * 3_600_000;
 const WITHDRAW_AFTER_MS = [25 * 60_000, 80 * 60_000];
 /** Options quoted by both makers: the nearest expiries, near the money. */
 const SHARED_EXPIRIES = 4;

@@ -1,5 +1,5 @@
 // The clock of the venue: one step of the market after the other, each in the same order, each durable before the next.
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as yieldTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Deployment } from "@tidemark/chain";
 import { createCustodyClient } from "@tidemark/chain";
 import type { Command, Engine } from "@tidemark/engine";
@@ -54,6 +54,7 @@ const VAULT_WALL_MS = 1_000;
 /** The L1's clock moves by this share of the window in each step while everything becomes final. */
 const DRAIN_WINDOW_SHARE = 0.1;
 const DRAIN_WALL_MS_MAX = 120_000;
+const COMMANDS_BETWEEN_YIELDS = 32;
 
 export class Venue {
   readonly parts: VenueParts;
@@ -66,11 +67,14 @@ export class Venue {
   #vaultWallMs = 0;
   #snapshotSequence: number;
   #listing: Promise<void> | null = null;
+  #sinceYield = 0;
 
   constructor(parts: VenueParts) {
     this.parts = parts;
     this.#timeMs = Math.max(parts.source.startMs, parts.engine.timeMs);
     this.#snapshotSequence = parts.journal.lastSequence();
+    parts.journal.onDurable((sequence) => parts.outlet.release(sequence));
+    parts.journal.onFailure((error) => this.fail(error));
   }
 
   get timeMs(): number {
@@ -113,18 +117,17 @@ export class Venue {
 
   async #step(trading: boolean): Promise<void> {
     this.#throwFailure();
-    const { l1, inbound, schedule, floor, view, gatekeeper, sequencer, outlet, tally, claims, processes } = this.parts;
+    const { l1, inbound, schedule, floor, view, gatekeeper, sequencer, tally, claims, processes } = this.parts;
     const timeMs = timestampMs(this.#timeMs);
     await l1.embedded.mine(Math.floor(timeMs / 1_000));
     for (const command of await inbound.poll(timeMs)) this.#submit(command);
     if (trading) {
-      for (const command of schedule.due(timeMs)) this.#submit(command);
-      for (const command of await gatekeeper.admit(floor.step(timeMs, view))) this.#submit(command);
+      for (const command of schedule.due(timeMs)) await this.#submitYielding(command);
+      for (const command of await gatekeeper.admit(floor.step(timeMs, view))) await this.#submitYielding(command);
       this.#listNewSeries(timeMs);
     }
     this.#submit({ kind: "tick", timeMs });
-    const durable = await sequencer.settled();
-    outlet.release(durable);
+    await sequencer.settled();
     claims.advance(processes);
     await this.#snapshotWhenDue(timeMs);
     if (processes.fault !== null) {
@@ -137,6 +140,14 @@ export class Venue {
     const { tally, sequencer } = this.parts;
     tally.beginCommand(sequencer.nextSequence, command.timeMs);
     sequencer.submit(command);
+  }
+
+  /** The disk writes beside the engine: without a turn of the event loop now and then it could not report. */
+  async #submitYielding(command: Command): Promise<void> {
+    this.#submit(command);
+    if (++this.#sinceYield < COMMANDS_BETWEEN_YIELDS) return;
+    this.#sinceYield = 0;
+    await yieldTurn();
   }
 
   #listNewSeries(timeMs: number): void {
