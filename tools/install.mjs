@@ -52,12 +52,12 @@ function runNpm(parameters) {
   return run.status ?? 1;
 }
 
-/** Compiles what is not up to date; does nothing in well under a second otherwise. */
+/** Compiles what is not up to date; does nothing in well under a second otherwise. False when it does not compile. */
 export function build() {
   const compiler = join(modulesDirectory, "typescript/bin/tsc");
   const run = spawnSync(process.execPath, [compiler, "-b"], { cwd: rootDirectory, encoding: "utf8" });
-  if (run.status === 0) return;
+  if (run.status === 0) return true;
   console.error(`${run.stdout ?? ""}${run.stderr ?? ""}${run.error?.message ?? ""}`);
   console.error("The build failed; see above.");
-  process.exit(1);
+  return false;
 }

@@ -5,7 +5,7 @@ import { build, installWhenNeeded, requireNodeVersion, rootDirectory } from "./i
 
 requireNodeVersion();
 installWhenNeeded();
-build();
+if (!build()) process.exit(1);
 
 const main = join(rootDirectory, "packages/node/dist/main.js");
 const child = spawn(process.execPath, [main, "up", ...process.argv.slice(2)], { stdio: "inherit" });

@@ -16,7 +16,7 @@ if (missing.length > 0) {
 
 requireNodeVersion();
 installWhenNeeded();
-build();
+if (!build()) process.exit(1);
 console.log(`${name}: ${runs[name].what}; seed ${seed}`);
 const temporary = mkdtempSync(join(tmpdir(), "tidemark-long-"));
 const report = join(temporary, "vitest.json");

@@ -8,6 +8,7 @@ import { build, installWhenNeeded, requireNodeVersion, rootDirectory } from "./i
 
 requireNodeVersion();
 installWhenNeeded();
+// A build that fails is counted by the type check; the tests that need no build still say what they find.
 build();
 const { runChecks } = await import("./check.mjs");
 

@@ -154,8 +154,10 @@ export const UNDERLYING_WITNESS_BYTES = UNDERLYING_CELL_BYTES_MAX + UNDERLYING_T
 /** The outbox is appended to: one path is the frontier of all withdrawals of a cycle. */
 export const OUTBOX_WITNESS_BYTES = OUTBOX_TREE_DEPTH * HASH_BYTES;
 
-const UNDERLYING_USED_DEPTH = Math.ceil(Math.log2(UNDERLYINGS_MAX));
-const INSTRUMENT_USED_DEPTH = Math.ceil(Math.log2(INSTRUMENTS_MAX));
+/** Height of the smallest full tree with that many leaves, ≤ 2^31. */
+const depthOf = (leaves: number): number => 32 - Math.clz32(leaves - 1);
+const UNDERLYING_USED_DEPTH = depthOf(UNDERLYINGS_MAX);
+const INSTRUMENT_USED_DEPTH = depthOf(INSTRUMENTS_MAX);
 
 function marginBytes(instrumentCount: number): number {
   const underlyings = Math.min(instrumentCount, UNDERLYINGS_MAX);

@@ -1,6 +1,7 @@
 // The only place that wires. One numbered stage after the other, no logic of its own.
 import type { Config } from "./config.ts";
 import { openDataFolder } from "./dataFolder.ts";
+import { engineView } from "./market/engineView.ts";
 import { Oracle } from "./market/oracle.ts";
 import { TradingFloor } from "./market/traders.ts";
 import { Sequencer } from "./sequencer.ts";
@@ -18,7 +19,6 @@ import { recover, storedCycle } from "./venue/recovery.ts";
 import { Schedule } from "./venue/schedule.ts";
 import { VaultBooks } from "./venue/vault.ts";
 import { Venue, type VenueParts } from "./venue/venue.ts";
-import { viewOf } from "./venue/view.ts";
 
 const SIGNATURE_WORKERS = 1;
 
@@ -72,7 +72,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
 
   // 8. The clock drives them.
   const parts: VenueParts = {
-    config, folder, source, l1, deployment, journal, engine, floor, view: viewOf(engine), gatekeeper, inbound,
+    config, folder, source, l1, deployment, journal, engine, floor, view: engineView(engine), gatekeeper, inbound,
     schedule, tally, outlet, sequencer, processes, claims, vault,
   };
   const venue = new Venue(parts);

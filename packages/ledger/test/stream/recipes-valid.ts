@@ -178,6 +178,23 @@ const report: Recipe = (stream) => {
   return stream.report(underlying, { index: price });
 };
 
+/** A jump against a gambler: below maintenance, or at once under water. */
+const crash: Recipe = (stream) => {
+  const { random, state, venue } = stream;
+  const bets = GAMBLERS.flatMap((gambler) =>
+    venue.cell(gambler).positions.map((position) => ({ ...position, cell: state.instrument(position.instrument) as InstrumentCell })),
+  ).filter(({ cell }) => cell.kind <= InstrumentKind.future && cell.status === 1 && !stream.openEpochs().includes(cell.underlying));
+  if (bets.length === 0) return null;
+  const { size, cell } = random.pick(bets);
+  venue.advance(random.integer(5_000, 15_000));
+  const move = random.chance(0.65) ? 0.06 + random.next() * 0.08 : 0.18 + random.next() * 0.12;
+  const before = stream.prices.get(cell.underlying) ?? 0;
+  const home = cell.underlying === BTC ? 100_000 : 4_000;
+  const price = Math.min(home * 2, Math.max(home * 0.5, before * (1 - Math.sign(size) * move)));
+  stream.prices.set(cell.underlying, price);
+  return stream.report(cell.underlying as typeof BTC, { index: price });
+};
+
 /** The next rows of an open epoch; the last ones close it. */
 const rows: Recipe = (stream) => {
   const underlying = stream.random.pick([BTC, ETH]);
@@ -318,7 +335,7 @@ export function liquidationOf(stream: Stream, spec: LiquidationSpec): Liquidatio
   };
 }
 
-export const SLICE_MICRO_USDC = 40_000 * USDC;
+export const SLICE_MICRO_USDC = 20_000 * USDC;
 
 /** Fewest lots at the mark that reach the target, or as many as position and slice allow. */
 export function lotsToTarget(stream: Stream, owner: number, number: number): number {
@@ -390,14 +407,15 @@ export const VALID: readonly (readonly [number, Recipe])[] = [
   [5, partialFill],
   [5, fillAgain],
   [5, combination],
-  [10, gamble],
+  [12, gamble],
   [6, reduce],
-  [12, report],
+  [9, report],
+  [4, crash],
   [30, rows],
   [6, inbound],
   [6, outbound],
   [4, listSeries],
-  [6, expiry],
-  [8, liquidation],
-  [2, rescue],
+  [8, expiry],
+  [10, liquidation],
+  [1, rescue],
 ];

@@ -49,14 +49,14 @@ export const delegateKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`d
 export const readOnlyKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`key without scope of ${owner}`);
 export const expiringKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`key that expires of ${owner}`);
 
-const ROOT_EVERY = 25;
+const ROOT_EVERY = 50;
 /** Stress settings: wide price bound and small slices reach the liquidation codes, a high cap the funding overflow. */
 const RISK = {
   averagingWindowMs: 300_000,
   markAgeMaxMs: 600_000,
   fundingCapPpb: 1_000_000_000,
   liquidationBoundPpb: 200_000_000,
-  liquidationSliceMicroUsdc: 40_000 * USDC,
+  liquidationSliceMicroUsdc: 20_000 * USDC,
 };
 
 export class Stream {

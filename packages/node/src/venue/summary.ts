@@ -9,7 +9,7 @@ import { usdc } from "../display.ts";
 import { conservationGap, statusJson } from "../status.ts";
 import { statusOf } from "./statusOf.ts";
 import type { Venue } from "./venue.ts";
-import { liabilitiesOf } from "./view.ts";
+import { liabilitiesOf } from "./liabilities.ts";
 
 export interface Summary {
   json: Record<string, unknown>;
