@@ -1,6 +1,6 @@
 // The embedded L1: one anvil process whose blocks are mined on request, so that the venue's clock drives block times.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +23,12 @@ export interface EmbeddedL1Options {
   /** Loaded when it exists and rewritten every `stateIntervalSeconds` and at the end: survives a killed node. */
   stateFile?: string;
   stateIntervalSeconds?: number;
+  /** The node writes here instead of into pipes: it may outlive this process. Emptied at the start. */
+  logFile?: string;
+  /** Working directory of the node's cache, removed by `stop`. A temporary one when absent. */
+  cachePath?: string;
+  /** Ends the node also when this process is killed; without it a later process may attach to the node. */
+  endsWithProcess?: boolean;
 }
 
 export interface MinedBlock {
@@ -57,6 +63,8 @@ const HISTORY_BLOCKS = 256;
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
 const RPC_TIMEOUT_MS = 60_000;
+const LOG_POLL_MS = 20;
+const OUTPUT_KEPT_MAX = 64 * 1024;
 
 type Rpc = (method: string, params?: unknown[]) => Promise<unknown>;
 
@@ -80,38 +88,76 @@ function argumentsOf(options: EmbeddedL1Options, chainId: number, cachePath: str
   return list;
 }
 
-/** Address that the process prints once it listens. */
-function listeningUrl(child: ChildProcess): Promise<string> {
+/** Address that the process prints once it listens. `printed` answers with all that it wrote so far. */
+function listeningUrl(child: ChildProcess, printed: () => string): Promise<string> {
   return new Promise((resolve, reject) => {
-    let output = "";
-    const timer = setTimeout(() => fail("did not start in time"), START_TIMEOUT_MS);
+    const deadline = Date.now() + START_TIMEOUT_MS;
     const settle = (): void => {
-      clearTimeout(timer);
+      clearInterval(timer);
       child.removeAllListeners();
-      child.stdout?.removeAllListeners();
-      // Drained from here on: a full pipe would stop the node.
-      child.stdout?.resume();
-      child.stderr?.removeAllListeners();
-      child.stderr?.resume();
     };
     const fail = (why: string, cause?: unknown): void => {
       settle();
       child.kill("SIGKILL");
+      const output = printed();
       const context = { output: output.slice(-500) };
       reject(new ChainError("ANVIL_START", `the embedded L1 ${why}: ${output.trim().slice(-200)}`, { context, cause }));
     };
+    const timer = setInterval(() => {
+      const match = /Listening on ([\d.]+:\d+)/.exec(printed());
+      if (match !== null) {
+        settle();
+        resolve(`http://${match[1]}`);
+      } else if (Date.now() > deadline) {
+        fail("did not start in time");
+      }
+    }, LOG_POLL_MS);
+    child.once("error", (cause) => fail("could not be started", cause));
+    child.once("exit", (code, signal) => fail(`ended with ${signal ?? `code ${code}`}`));
+  });
+}
+
+interface StartedNode {
+  child: ChildProcess;
+  printed: () => string;
+}
+
+/** A process group of its own: the terminal's Ctrl-C is for the venue, which ends the node last. */
+function spawnNode(list: readonly string[], logFile: string | undefined): StartedNode {
+  const binary = anvilBinary();
+  if (logFile === undefined) {
+    const child = spawn(binary, list, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    let output = "";
     const read = (chunk: unknown): void => {
-      output += String(chunk);
-      const match = /Listening on ([\d.]+:\d+)/.exec(output);
-      if (match === null) return;
-      settle();
-      resolve(`http://${match[1]}`);
+      // Read for good, because a full pipe would stop the node; only the beginning is of interest.
+      if (output.length < OUTPUT_KEPT_MAX) output += String(chunk);
     };
     child.stdout?.on("data", read);
     child.stderr?.on("data", read);
-    child.once("error", (cause) => fail("could not be started", cause));
-    child.once("exit", (code) => fail(`ended with code ${code}`));
+    return { child, printed: () => output };
+  }
+  const log = openSync(logFile, "w");
+  try {
+    const child = spawn(binary, list, { stdio: ["ignore", log, log], detached: true });
+    child.unref();
+    return { child, printed: () => readFileSync(logFile, "utf8").slice(0, OUTPUT_KEPT_MAX) };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** A shell that waits for the end of this process, however it comes, and then ends the node. */
+function endWithThisProcess(child: ChildProcess, cachePath: string): void {
+  if (process.platform === "win32" || child.pid === undefined) return;
+  const script = 'cat > /dev/null; kill -TERM "$0" 2> /dev/null; rm -rf -- "$1"';
+  const guard = spawn("sh", ["-c", script, String(child.pid), cachePath], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
   });
+  // Without a shell the node still ends with every exit but a kill.
+  guard.on("error", () => undefined);
+  guard.unref();
+  (guard.stdin as (typeof guard.stdin & { unref?: () => void }) | null)?.unref?.();
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {
@@ -191,23 +237,25 @@ async function embeddedL1Of(url: string, processId: number, stop: () => Promise<
 /** Starts anvil; it ends with `stop` and, at the latest, when this process exits by itself. */
 export async function startEmbeddedL1(options: EmbeddedL1Options = {}): Promise<EmbeddedL1> {
   const chainId = options.chainId ?? EMBEDDED_CHAIN_ID;
-  const binary = anvilBinary();
   // The node leaves directories behind in its cache, even where it persists nothing.
-  const cachePath = mkdtempSync(join(tmpdir(), "tidemark-l1-cache-"));
+  const cachePath = options.cachePath ?? mkdtempSync(join(tmpdir(), "tidemark-l1-cache-"));
+  mkdirSync(cachePath, { recursive: true });
   const removeCache = (): void => rmSync(cachePath, { recursive: true, force: true });
-  const child = spawn(binary, argumentsOf(options, chainId, cachePath), { stdio: ["ignore", "pipe", "pipe"] });
-  const killAtExit = (): void => {
-    child.kill("SIGKILL");
+  const { child, printed } = spawnNode(argumentsOf(options, chainId, cachePath), options.logFile);
+  if (options.endsWithProcess === true) endWithThisProcess(child, cachePath);
+  const endAtExit = (): void => {
+    // Asked, not killed: it writes its state file first.
+    child.kill("SIGTERM");
     removeCache();
   };
-  process.once("exit", killAtExit);
+  process.once("exit", endAtExit);
   const stop = async (): Promise<void> => {
-    process.removeListener("exit", killAtExit);
+    process.removeListener("exit", endAtExit);
     await stopProcess(child);
     removeCache();
   };
   try {
-    const url = await listeningUrl(child);
+    const url = await listeningUrl(child, printed);
     return await embeddedL1Of(url, child.pid ?? 0, stop);
   } catch (error) {
     await stop();

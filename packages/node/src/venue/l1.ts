@@ -1,12 +1,15 @@
-// Stage 2: the embedded L1. It outlives a crash of the venue: a restart finds it by the file that names its URL.
-import { existsSync } from "node:fs";
+// Stage 2: the embedded L1. It outlives a crash of the venue: a restart finds it by the file that names its URL. A temporary
+// venue is never restarted, so its L1 ends with it, however it ends.
+import { join } from "node:path";
 import { attachEmbeddedL1, connectL1, type EmbeddedL1, type L1Client, startEmbeddedL1 } from "@tidemark/chain";
 import { type DataFolder, l1FileSchema, readJsonFile, writeFileWhole } from "../dataFolder.ts";
+import { endNode, nodesWithState } from "./l1Process.ts";
 
 /** Blocks are mined per step of the market; with short epochs a deposit is final after a second or two of wall time. */
 const SLOTS_IN_AN_EPOCH = 2;
 /** Deployment and deposits happen before the market opens. */
 const BEFORE_START_SECONDS = 6 * 3_600;
+const LEFTOVER_BLOCKS_MAX = 64;
 
 export interface VenueL1 {
   readonly embedded: EmbeddedL1;
@@ -15,50 +18,54 @@ export interface VenueL1 {
   readonly blocksToFinality: number;
   /** Mines a block right after the last one; for the time before the market opens. */
   mineNext(): Promise<void>;
+  /** Mines until nothing waits: what a killed life sent is in blocks, and nonces are what the latest block says. */
+  mineLeftovers(): Promise<void>;
   stop(): Promise<void>;
 }
 
+/** The node of a killed life, if it still answers. Any other one that writes this folder's state file is ended first. */
 async function attached(folder: DataFolder): Promise<EmbeddedL1 | null> {
   const known = readJsonFile(folder.l1, l1FileSchema);
-  if (known === null) return null;
+  const running = nodesWithState(folder.l1State);
+  for (const processId of running ?? []) if (processId !== known?.processId) await endNode(processId);
+  if (known === null || (running !== null && !running.includes(known.processId))) return null;
   try {
     return await attachEmbeddedL1(known.url, known.processId);
   } catch {
-    // It is gone as well; its state file is next.
+    // It is gone as well, or hangs; its state file is next.
+    await endNode(known.processId);
     return null;
   }
 }
 
-function killQuietly(processId: number): void {
-  try {
-    process.kill(processId, "SIGTERM");
-  } catch {
-    // Ended already.
-  }
-}
-
 export async function openL1(folder: DataFolder, startMs: number): Promise<VenueL1> {
-  const found = await attached(folder);
+  const found = folder.temporary ? null : await attached(folder);
   const embedded =
     found ??
     (await startEmbeddedL1({
       slotsInAnEpoch: SLOTS_IN_AN_EPOCH,
       genesisTimestampSeconds: Math.floor(startMs / 1_000) - BEFORE_START_SECONDS,
-      ...(folder.temporary && !existsSync(folder.l1State) ? {} : { stateFile: folder.l1State }),
+      logFile: folder.l1Log,
+      cachePath: join(folder.path, "l1-cache"),
+      ...(folder.temporary ? { endsWithProcess: true } : { stateFile: folder.l1State }),
     }));
   writeFileWhole(folder.l1, JSON.stringify({ url: embedded.url, processId: embedded.processId }));
   const client = await connectL1(embedded.url, embedded.chainId);
+  const mineNext = async (): Promise<void> => {
+    const head = await client.getBlock({ blockTag: "latest" });
+    await embedded.mine(Number(head.timestamp) + 1);
+  };
   return {
     embedded,
     client,
     blocksToFinality: 2 * SLOTS_IN_AN_EPOCH + 1,
-    async mineNext() {
-      const head = await client.getBlock({ blockTag: "latest" });
-      await embedded.mine(Number(head.timestamp) + 1);
+    mineNext,
+    async mineLeftovers() {
+      for (let i = 0; i < LEFTOVER_BLOCKS_MAX && (await embedded.minablePending()) > 0; i++) await mineNext();
     },
     async stop() {
       await embedded.stop();
-      if (found !== null) killQuietly(found.processId);
+      if (found !== null) await endNode(found.processId);
     },
   };
 }

@@ -99,6 +99,6 @@ export async function writeOut(venue: Venue, summary: Summary, out: string): Pro
   rmSync(join(directory, "journal.bin"), { force: true });
   await exportJournal(journal, join(directory, "journal.bin"));
   await copyFile(folder.run, join(directory, "run.json"));
-  writeFileWhole(join(directory, "status.json"), statusJson(statusOf(venue, null)));
+  writeFileWhole(join(directory, "status.json"), statusJson(venue.tradingStatus ?? statusOf(venue, null)));
   writeFileWhole(join(directory, "summary.json"), `${JSON.stringify(summary.json, null, 2)}\n`);
 }

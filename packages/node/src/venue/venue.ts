@@ -68,6 +68,8 @@ export class Venue {
   #snapshotSequence: number;
   #listing: Promise<void> | null = null;
   #sinceYield = 0;
+  /** The last moment of trading: what the picture in the docs shows. */
+  tradingStatus: VenueStatus | null = null;
 
   constructor(parts: VenueParts) {
     this.parts = parts;
@@ -177,6 +179,7 @@ export class Venue {
       await this.parts.vault.refresh();
     }
     const status = statusOf(this, secondsTotal);
+    if (this.phase === "trading") this.tradingStatus = status;
     show(status);
     writeFileWhole(this.parts.folder.status, statusJson(status));
     const gap = conservationGap(status.conservation);
