@@ -30,7 +30,7 @@ export interface CycleRecord {
   fills: number;
   /** Engine commands since the previous cycle. */
   messages: number;
-  /** Netted changes that the cycle carries: order entries, legs, realisations, queue entries or withdrawals. */
+  /** Netted changes that the cycle carries: order entries, legs, realisations, queue entries or withdrawals. Marks (report, rows) change nobody's account: 0. */
   settledDeltas: number;
 }
 

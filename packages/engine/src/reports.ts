@@ -23,7 +23,7 @@ export function report(core: Core, command: ReportCommand): number {
   core.closeTradeCycle();
   const before = core.ledger.underlying(underlying);
   const fundingBefore = before?.hasPerpetual === true ? core.ledger.instrument(before.perpetual)?.fundingIndex : undefined;
-  const verdict = core.trySettle(cycle, 0, 1);
+  const verdict = core.trySettle(cycle, 0, 0);
   if (!verdict.ok) return verdict.rejection.code;
   computeRows(core, underlying);
   loadInstruments(core, underlying);
@@ -87,7 +87,7 @@ function computeRows(core: Core, underlying: UnderlyingNumber): void {
 function settleRows(core: Core, cycle: RowsCycle): void {
   for (;;) {
     if (cycle.instruments.length === 0 && !cycle.closesEpoch) return;
-    const verdict = core.trySettle(cycle, 0, cycle.instruments.length);
+    const verdict = core.trySettle(cycle, 0, 0);
     if (verdict.ok) return;
     const { code, instrument } = verdict.rejection;
     const dropped = cycle.instruments.indexOf(instrument as InstrumentNumber);

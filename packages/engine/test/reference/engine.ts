@@ -499,7 +499,7 @@ export class ReferenceEngine {
     const { underlying, timeMs } = command;
     const before = this.ledger.underlying(underlying);
     const fundingBefore = before?.hasPerpetual === true ? cellOf(this.ledger, before.perpetual).fundingIndex : null;
-    const verdict = this.#tryCycle({ ...command, kind: "report" }, 0, 1);
+    const verdict = this.#tryCycle({ ...command, kind: "report" }, 0, 0);
     if (!verdict.ok) return verdict.rejection.code;
     const after = this.ledger.underlying(underlying);
     if (after === undefined) throw new Error("underlying");
@@ -513,7 +513,7 @@ export class ReferenceEngine {
     }
     do {
       const instruments = wanted.splice(0, 16);
-      this.#cycle({ kind: "rows", timeMs, underlying, instruments, closesEpoch: wanted.length === 0 } as Cycle, 0, instruments.length);
+      this.#cycle({ kind: "rows", timeMs, underlying, instruments, closesEpoch: wanted.length === 0 } as Cycle, 0, 0);
     } while (wanted.length > 0);
     if (fundingBefore !== null) {
       const fundingAfter = cellOf(this.ledger, after.perpetual).fundingIndex;
