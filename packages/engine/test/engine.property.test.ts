@@ -5,14 +5,18 @@ import { describe, expect, test } from "vitest";
 import { decodeCommand, encodeCommand, EngineCode, silentSink } from "../src/index.ts";
 import { Recorder } from "./recorder.ts";
 import { count, createEngine, restoreEngine, Stream, STREAM_PARAMETERS } from "./stream.ts";
-import { signatures } from "./world.ts";
+import { CONFIG, signatures } from "./world.ts";
 
 const LONG = process.env["TIDEMARK_LONG"] === "1";
 const BASE_SEED = Number(process.env["TIDEMARK_SEED"] ?? 20_240);
 const SEEDS = Array.from({ length: Number(process.env["TIDEMARK_SEEDS"] ?? (LONG ? 40 : 4)) }, (_, i) => BASE_SEED + i);
 const COMMANDS = LONG ? 20_000 : 2_500;
 /** Codes that a random stream cannot reach have a case of their own in rejections.test.ts. */
-const ONLY_BY_CASE = new Set<number>([EngineCode.priceNotOnTick, EngineCode.positionsFull]);
+const ONLY_BY_CASE = new Set<number>([EngineCode.positionsFull]);
+/** A stepped tick that most prices keep. */
+const STEPPED = { ...CONFIG, isOnTick: (_instrument: number, price: number): boolean => price % 13 !== 0 };
+const COMMAND_KINDS = ["place", "amend", "cancel", "cancelAll", "report", "settle", "inbound", "withdraw", "tick", "checkpoint"];
+const CYCLE_KINDS = ["report", "rows", "trade", "liquidation", "expiry", "inbound", "outbound"];
 
 describe("random streams", () => {
   test("every accepted fill settles, enough is accepted, every code is met", () => {
@@ -20,7 +24,7 @@ describe("random streams", () => {
     let commands = 0;
     let accepted = 0;
     for (const seed of SEEDS) {
-      const stream = new Stream({ seed, accounts: 14, strikes: 2, commands: COMMANDS });
+      const stream = new Stream({ seed, accounts: 14, strikes: 2, commands: COMMANDS, config: STEPPED });
       stream.run();
       stream.engine.apply({ kind: "checkpoint", timeMs: stream.engine.timeMs as never }, stream.recorder);
       let settled = 0;
@@ -35,12 +39,14 @@ describe("random streams", () => {
     console.log(`seeds ${SEEDS[0]}…, ${commands} commands, ${accepted} accepted\n${[...counts].sort().map(([key, value]) => `  ${key}: ${value}`).join("\n")}`);
     expect(accepted / commands, `accepted share from seed ${SEEDS[0]}`).toBeGreaterThanOrEqual(0.4);
     if (LONG) {
+      for (const kind of COMMAND_KINDS) expect(counts.get(`command ${kind}`) ?? 0, `command ${kind}`).toBeGreaterThanOrEqual(100);
+      for (const kind of CYCLE_KINDS) expect(counts.get(`event cycle:${kind}`) ?? 0, `cycle ${kind}`).toBeGreaterThanOrEqual(100);
       for (const [name, code] of Object.entries(EngineCode)) {
         if (ONLY_BY_CASE.has(code)) continue;
         expect(counts.get(`code ${code} ${name}`) ?? 0, `code ${code} ${name}`).toBeGreaterThanOrEqual(100);
       }
     }
-    for (const kind of ["report", "rows", "trade", "liquidation", "expiry", "inbound", "outbound"]) {
+    for (const kind of CYCLE_KINDS) {
       expect(counts.get(`event cycle:${kind}`) ?? 0, `cycles of kind ${kind}`).toBeGreaterThan(0);
     }
     expect(counts.get("event funding") ?? 0).toBeGreaterThan(0);
