@@ -15,7 +15,7 @@ const columns = 132;
 const charWidth = 8.4;
 const lineHeight = 18;
 const colours = { 31: "#ff7b72", 32: "#56d364", 36: "#56c8d8" };
-const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const xmlText = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /** One terminal line as positioned tspans; only the styles that display.ts paints with. */
 function spans(line) {
@@ -34,7 +34,7 @@ function spans(line) {
     if (part.length === 0) return;
     const fill = style.colour ?? (style.dim ? "#8b949e" : "#e6edf3");
     const weight = style.bold ? ' font-weight="bold"' : "";
-    out += `<tspan x="${(16 + column * charWidth).toFixed(1)}" fill="${fill}"${weight}>${escape(part)}</tspan>`;
+    out += `<tspan x="${(16 + column * charWidth).toFixed(1)}" fill="${fill}"${weight}>${xmlText(part)}</tspan>`;
     column += part.length;
   });
   return out;
@@ -48,5 +48,5 @@ const text = lines
   .join("\n");
 writeFileSync(
   new URL("../docs/pictures/dashboard.svg", import.meta.url),
-  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14">\n<rect width="100%" height="100%" rx="8" fill="#0d1117"/>\n${text}\n</svg>\n`,
+  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14">\n<title>The dashboard of a running venue, from real output</title>\n<rect width="100%" height="100%" rx="8" fill="#0d1117"/>\n${text}\n</svg>\n`,
 );

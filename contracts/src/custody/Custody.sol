@@ -40,6 +40,8 @@ struct OutboxCell {
 /// this contract. A deposit that arrives short is refused; a balance that shrinks later leaves claims uncovered.
 /// @dev Warning: a payment to a recipient that the token refuses cannot be claimed and cannot be redirected.
 /// @dev Warning: accounts cost nothing but gas and their numbers end at 2^24 - 1.
+/// @dev Warning: deposits end for good when all that was ever paid in reaches 2^53 micro-USDC, withdrawn or not: the
+/// ledger counts them in one number, and an entry that it cannot count would stop the queue and with it the venue.
 /// @dev Warning: tokens sent here without `deposit` belong to nobody.
 contract Custody is IInboundQueue, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
@@ -60,6 +62,7 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     error CallerNotLister(address caller);
     error AmountOutOfRange(uint256 amount);
     error DepositMismatch(uint256 received, uint256 amount);
+    error DepositsExhausted(uint256 depositedTotal, uint256 amount);
     error KeyZero();
     error TimeOutOfRange(uint64 timeMs);
     error RecipientInvalid(address recipient);
@@ -106,6 +109,8 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     address public immutable escape;
 
     uint64 public queueLength;
+    /// @notice Sum of all deposits ever; below 2^53.
+    uint64 public depositedTotal;
     bool public frozen;
     uint24 private _accountLast = FIRST_ACCOUNT - 1;
     mapping(uint24 account => address) public ownerOf;
@@ -326,6 +331,9 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
 
     function _deposit(uint24 account, uint256 amount) private returns (uint64 index) {
         if (amount == 0 || amount >= Limits.CASH_BOUND) revert AmountOutOfRange(amount);
+        uint256 total = depositedTotal + amount;
+        if (total >= Limits.CASH_BOUND) revert DepositsExhausted(depositedTotal, amount);
+        depositedTotal = uint64(total);
         index = _enqueue(abi.encodePacked(ENTRY_DEPOSIT, account, uint64(amount), msg.sender));
         uint256 balanceBefore = token.balanceOf(address(this));
         token.safeTransferFrom(msg.sender, address(this), amount);

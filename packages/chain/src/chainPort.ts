@@ -150,19 +150,21 @@ class BatchChainPort implements L1ChainPort {
     }
   }
 
-  /** Waiting posts that continue the chain as it stands; one whose parent is gone cannot land and is not counted. */
+  /**
+   * Posts that continue the chain as it was scanned; one whose parent is gone cannot land and is not counted. A post that is in a
+   * block already but not among the events (a block or a reorg came between the two questions) is still on its way in this view:
+   * it would be posted twice otherwise.
+   */
   #inFlight(): BatchHeader[] {
     const list: BatchHeader[] = [];
     const finalising = new Set<number>();
+    const open = this.#options.outbox.open();
     let parent = this.#posted[this.#posted.length - 1]?.batchHash;
     parent ??= genesisTip(this.#options.deployment.genesisRoot).batchHash;
-    for (const intent of this.#options.outbox.open()) {
-      if (intent.inclusion !== null) {
-        this.#headers.delete(intent.id);
-        continue;
-      }
+    for (const intent of open) {
+      if (intent.inclusion?.reverted === true) continue;
       const finalised = FINALISE_ID.exec(intent.id);
-      if (finalised !== null) finalising.add(Number(finalised[1]));
+      if (finalised !== null && intent.inclusion === null) finalising.add(Number(finalised[1]));
       if (!POST_ID.test(intent.id)) continue;
       const header = this.#headerOf(intent);
       if (header.parent !== parent) continue;
@@ -170,6 +172,8 @@ class BatchChainPort implements L1ChainPort {
       parent = hashHeader(header);
     }
     this.#finalisePending = finalising;
+    const openIds = new Set(open.map(({ id }) => id));
+    for (const id of this.#headers.keys()) if (!openIds.has(id)) this.#headers.delete(id);
     return list;
   }
 

@@ -28,26 +28,25 @@ export interface StateChanges {
   globals: GlobalsCell;
 }
 
+/** The lists are new, their members shared: delegates and positions are replaced, never changed in place. */
 function cloneAccount(cell: Readonly<AccountCell>): AccountCell {
-  return {
-    ...cell,
-    delegates: cell.delegates.map((delegate) => ({ ...delegate })),
-    positions: cell.positions.map((position) => ({ ...position })),
-  };
+  return { ...cell, delegates: cell.delegates.slice(), positions: cell.positions.slice() };
 }
 
+// The messages are built at a failure only: a template before every assertion costs more than the check.
 function checkAccount(number: number, cell: Readonly<AccountCell>, instrumentCount: number): void {
-  assert(cell.positions.length <= POSITIONS_MAX, `account ${number}: positions`);
+  const { positions } = cell;
+  if (positions.length > POSITIONS_MAX) assert(false, `account ${number}: positions`);
   let previous = -1;
-  for (const position of cell.positions) {
-    assert(position.instrument > previous && position.instrument < instrumentCount, `account ${number}: order`);
-    previous = position.instrument;
-    const { size } = position;
-    assert(Number.isInteger(size) && size !== 0 && Math.abs(size) <= INT32_MAX, `account ${number}: size`);
-    assert(Number.isSafeInteger(position.fundingIndex), `account ${number}: funding index`);
+  for (let i = 0; i < positions.length; i++) {
+    const { instrument, size, fundingIndex } = positions[i] as Position;
+    if (!(instrument > previous && instrument < instrumentCount)) assert(false, `account ${number}: order`);
+    previous = instrument;
+    if (!(Number.isInteger(size) && size !== 0 && Math.abs(size) <= INT32_MAX)) assert(false, `account ${number}: size`);
+    if (!Number.isSafeInteger(fundingIndex)) assert(false, `account ${number}: funding index`);
   }
-  assert(Number.isSafeInteger(cell.cash), `account ${number}: cash`);
-  assert(Number.isSafeInteger(cell.credit) && cell.credit >= 0, `account ${number}: credit`);
+  if (!Number.isSafeInteger(cell.cash)) assert(false, `account ${number}: cash`);
+  if (!(Number.isSafeInteger(cell.credit) && cell.credit >= 0)) assert(false, `account ${number}: credit`);
 }
 
 function badDebtOf(cell: Readonly<AccountCell> | undefined): number {
@@ -63,13 +62,20 @@ function addSizeChanges(before: readonly Position[], after: readonly Position[],
   while (i < before.length || j < after.length) {
     const left = before[i];
     const right = after[j];
-    const instrument = Math.min(left?.instrument ?? Infinity, right?.instrument ?? Infinity);
+    if (left === right) {
+      i++;
+      j++;
+      continue;
+    }
+    const leftInstrument = left === undefined ? Infinity : left.instrument;
+    const rightInstrument = right === undefined ? Infinity : right.instrument;
+    const instrument = leftInstrument < rightInstrument ? leftInstrument : rightInstrument;
     let change = 0;
-    if (left !== undefined && left.instrument === instrument) {
+    if (left !== undefined && leftInstrument === instrument) {
       change -= left.size;
       i++;
     }
-    if (right !== undefined && right.instrument === instrument) {
+    if (right !== undefined && rightInstrument === instrument) {
       change += right.size;
       j++;
     }
@@ -104,7 +110,7 @@ export class Draft {
     const edited = this.#accounts.get(number);
     if (edited !== undefined) return edited;
     const stored = this.#state.account(number);
-    assert(stored !== undefined, `account ${number} exists`);
+    if (stored === undefined) assert(false, `account ${number} exists`);
     const copy = cloneAccount(stored);
     copy.domain = this.globals.domain;
     this.#accounts.set(number, copy);
@@ -119,7 +125,15 @@ export class Draft {
   }
 
   instrument(number: number): Readonly<InstrumentCell> | undefined {
+    if (this.#instruments.size === 0) return this.#state.instrument(number);
     return this.#instruments.get(number) ?? this.#state.instrument(number);
+  }
+
+  /** No row of an instrument, edited ones included, has a greater value. */
+  rowBound(): number {
+    let bound = this.#state.rowBound;
+    for (const { row } of this.#instruments.values()) for (const value of row) if (value > bound) bound = value;
+    return bound;
   }
 
   editInstrument(number: number): InstrumentCell {
@@ -142,6 +156,7 @@ export class Draft {
   }
 
   underlying(number: number): Readonly<UnderlyingCell> | undefined {
+    if (this.#underlyings.size === 0) return this.#state.underlying(number);
     return this.#underlyings.get(number) ?? this.#state.underlying(number);
   }
 

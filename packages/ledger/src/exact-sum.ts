@@ -38,10 +38,19 @@ export class ExactSum {
   }
 }
 
+/** Of values that are ≥ 0, it bounds their differences too. */
+function greatest(values: readonly number[], count: number): number {
+  let result = 0;
+  for (let i = 0; i < count; i++) if ((values[i] as number) > result) result = values[i] as number;
+  return result;
+}
+
 /** One exact sum a scenario: Σ size·(V[s] − V[0]) over the rows that were added. */
 export class ScenarioSums {
   readonly #small: Float64Array;
   #carried: bigint[] | null = null;
+  /** No |sum| is above it: while it is safe, so is every product and every sum below it. */
+  #bound = 0;
 
   constructor(scenarioCount: number) {
     this.#small = new Float64Array(scenarioCount);
@@ -51,6 +60,11 @@ export class ScenarioSums {
   addRow(size: number, row: readonly number[]): void {
     const small = this.#small;
     const mark = row[0] as number;
+    this.#bound += Math.abs(size) * greatest(row, small.length);
+    if (this.#bound <= Number.MAX_SAFE_INTEGER) {
+      for (let s = 1; s < small.length; s++) small[s] = (small[s] as number) + size * ((row[s] as number) - mark);
+      return;
+    }
     for (let s = 0; s < small.length; s++) {
       const change = (row[s] as number) - mark;
       const product = size * change;

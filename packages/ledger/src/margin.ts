@@ -63,15 +63,16 @@ function divFloorExact(a: bigint, d: bigint): bigint {
   return a < 0n && quotient * d !== a ? quotient - 1n : quotient;
 }
 
+// The messages are built at a failure only: a template before every assertion costs more than the lookup.
 function instrumentOf(view: LedgerView, position: Readonly<Position>): Readonly<InstrumentCell> {
   const cell = view.instrument(position.instrument);
-  assert(cell !== undefined, `instrument ${position.instrument} of a position exists`);
+  if (cell === undefined) assert(false, `instrument ${position.instrument} of a position exists`);
   return cell;
 }
 
 function underlyingOf(view: LedgerView, underlying: number): Readonly<UnderlyingCell> {
   const cell = view.underlying(underlying);
-  assert(cell !== undefined, `underlying ${underlying} of an instrument exists`);
+  if (cell === undefined) assert(false, `underlying ${underlying} of an instrument exists`);
   return cell;
 }
 
@@ -81,9 +82,13 @@ function underlyingOf(view: LedgerView, underlying: number): Readonly<Underlying
  */
 export function marksUsable(view: LedgerView, positions: readonly Position[], timeMs: TimestampMs): boolean {
   const { markAgeMaxMs } = view.parameters.risk;
-  for (const position of positions) {
-    const instrument = instrumentOf(view, position);
-    if (underlyingOf(view, instrument.underlying).epochOpen) return false;
+  let closedUnderlying = -1;
+  for (let i = 0; i < positions.length; i++) {
+    const instrument = instrumentOf(view, positions[i] as Position);
+    if (instrument.underlying !== closedUnderlying) {
+      if (underlyingOf(view, instrument.underlying).epochOpen) return false;
+      closedUnderlying = instrument.underlying;
+    }
     if (instrument.status !== InstrumentStatus.listed) continue;
     if (instrument.rowEpoch === 0 || timeMs - instrument.rowTimeMs > markAgeMaxMs) return false;
   }
@@ -130,14 +135,16 @@ export function marginOfCell(view: LedgerView, cell: Readonly<AccountCell>, time
   const addOnSum = new ExactSum();
   let pendingFunding = 0n;
   const sumsByUnderlying = new Map<UnderlyingNumber, ScenarioSums>();
+  let sums: ScenarioSums | undefined;
+  let underlyingOfSums = -1;
   for (const position of cell.positions) {
     const instrument = instrumentOf(view, position);
-    pendingFunding += pendingFundingFloor(instrument, position);
+    if (instrument.fundingIndex !== position.fundingIndex) pendingFunding += pendingFundingFloor(instrument, position);
     value.addProduct(position.size, instrument.row[0] as number);
     addAddOns(addOnSum, instrument, position.size, risk);
-    let sums = sumsByUnderlying.get(instrument.underlying);
-    if (sums === undefined) {
-      sums = new ScenarioSums(SCENARIO_COUNT);
+    if (sums === undefined || instrument.underlying !== underlyingOfSums) {
+      underlyingOfSums = instrument.underlying;
+      sums = sumsByUnderlying.get(instrument.underlying) ?? new ScenarioSums(SCENARIO_COUNT);
       sumsByUnderlying.set(instrument.underlying, sums);
     }
     sums.addRow(position.size, instrument.row);

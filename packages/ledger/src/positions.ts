@@ -4,7 +4,7 @@ import type { Draft } from "./draft.ts";
 import { ExactSum } from "./exact-sum.ts";
 import { EXPOSURE_BOUND, FUNDING_SHIFT, POSITIONS_MAX } from "./limits.ts";
 import type { LedgerView } from "./margin.ts";
-import { InstrumentKind, type AccountCell, type InstrumentCell, type Position } from "./types.ts";
+import { type AccountCell, type InstrumentCell, InstrumentKind, type Position } from "./types.ts";
 
 const FUNDING_UNIT = 2 ** FUNDING_SHIFT;
 const FUNDING_SHIFT_BITS = BigInt(FUNDING_SHIFT);
@@ -58,10 +58,22 @@ export function takeFromClearing(draft: Draft, instrument: InstrumentNumber, amo
   return true;
 }
 
-/** Index of the instrument's position, or −1. Positions are sorted and few. */
+/** Index of the first position whose instrument is not below; positions are sorted by it. */
+function placeOf(positions: readonly Position[], instrument: number): number {
+  let low = 0;
+  let high = positions.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((positions[middle] as Position).instrument < instrument) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Index of the instrument's position, or −1. */
 export function positionIndex(positions: readonly Position[], instrument: number): number {
-  for (let i = 0; i < positions.length; i++) if ((positions[i] as Position).instrument === instrument) return i;
-  return -1;
+  const place = placeOf(positions, instrument);
+  return positions[place]?.instrument === instrument ? place : -1;
 }
 
 export function positionSize(positions: readonly Position[], instrument: number): number {
@@ -89,7 +101,7 @@ export function planPositions(
   const plan: PositionPlan = { positions: positions.slice(), funding: [], fundingTotal: 0n };
   for (const [number, lots] of lotsByInstrument) {
     const instrument = view.instrument(number);
-    assert(instrument !== undefined, `instrument ${number} exists`);
+    if (instrument === undefined) assert(false, `instrument ${number} exists`);
     const index = positionIndex(plan.positions, number);
     const held = plan.positions[index];
     const amount = held === undefined ? 0n : pendingFundingFloor(instrument, held);
@@ -99,15 +111,21 @@ export function planPositions(
     if (!Number.isSafeInteger(size) || Math.abs(size) > INT32_MAX) return null;
     const changed = { instrument: number, size: size as SizeLots, fundingIndex: instrument.fundingIndex };
     if (held === undefined) {
-      if (size !== 0) plan.positions.push(changed);
+      if (size !== 0) plan.positions.splice(placeOf(plan.positions, number), 0, changed);
     } else if (size === 0) {
       plan.positions.splice(index, 1);
     } else {
       plan.positions[index] = changed;
     }
   }
-  plan.positions.sort((a, b) => a.instrument - b.instrument);
   return plan;
+}
+
+/** Judged by the lots and the greatest of all rows: no row is read. A product that a double rounds rounds at the bound too. */
+function isExposureClearlyBelowBound(draft: Draft, positions: readonly Position[]): boolean {
+  let lots = 0;
+  for (let i = 0; i < positions.length; i++) lots += Math.abs((positions[i] as Position).size);
+  return lots * draft.rowBound() < EXPOSURE_BOUND;
 }
 
 export type SettleResult = "settled" | "bounds" | "positionsFull";
@@ -129,7 +147,9 @@ export function settlePositions(
   for (const { instrument, amount } of plan.funding) if (!takeFromClearing(draft, instrument, amount)) return "bounds";
   if (!addCash(cell, cashChange + plan.fundingTotal)) return "bounds";
   cell.positions = plan.positions;
-  const exposure = exposureOf(draft, plan.positions);
-  if (exposure >= BigInt(EXPOSURE_BOUND) && exposure > exposureOf(draft, before)) return "bounds";
+  if (!isExposureClearlyBelowBound(draft, plan.positions)) {
+    const exposure = exposureOf(draft, plan.positions);
+    if (exposure >= BigInt(EXPOSURE_BOUND) && exposure > exposureOf(draft, before)) return "bounds";
+  }
   return plan.positions.length > POSITIONS_MAX ? "positionsFull" : "settled";
 }

@@ -1,5 +1,5 @@
 // The ledger's state: cells by number, one Merkle tree a kind of cell, one ring tree an account with orders.
-import { assert, ByteWriter, bytesToHex, keccak256Into } from "@tidemark/num";
+import { assert, assertNever, ByteWriter, bytesToHex, keccak256Into } from "@tidemark/num";
 import {
   writeAccount,
   writeGlobals,
@@ -32,6 +32,8 @@ export interface CellProof {
   path: Hash[];
 }
 
+export type StateTree = "accounts" | "instruments" | "underlyings" | "outbox";
+
 interface Ring {
   tree: SparseTree;
   /** Slot index → slot. */
@@ -39,6 +41,7 @@ interface Ring {
 }
 
 const PART_BYTES = 32;
+const EMPTY_RING = new SparseTree(RING_TREE_DEPTH);
 // One writer and one hash buffer for all cells: nothing of them outlives a call.
 const cellWriter = new ByteWriter(4096);
 const hashBuffer = new Uint8Array(PART_BYTES);
@@ -73,6 +76,7 @@ export class LedgerState {
   readonly #parts = new Uint8Array(5 * PART_BYTES);
   #root: Hash = ZERO_HASH;
   #version = 0;
+  #rowBound = 0;
 
   /** Use LedgerState.genesis or deserialiseState. */
   constructor(parameters: ParameterSet, globals: GlobalsCell) {
@@ -119,6 +123,10 @@ export class LedgerState {
   }
   get globals(): Readonly<GlobalsCell> {
     return this.#globals;
+  }
+  /** No row has ever had a greater value. */
+  get rowBound(): number {
+    return this.#rowBound;
   }
   get instrumentCount(): number {
     return this.#instruments.length;
@@ -205,6 +213,25 @@ export class LedgerState {
     assert(ring !== undefined && slot !== undefined, `ring slot ${index} of account ${account} is occupied`);
     return proof(ring.tree, index, (writer) => writeRingSlot(writer, slot));
   }
+  /** Siblings of a leaf from the leaf up, whether or not a cell is there: absence is proven by the same path. */
+  leafPath(tree: StateTree, index: number): Uint8Array[] {
+    switch (tree) {
+      case "accounts":
+        return this.#accountTree.path(index);
+      case "instruments":
+        return this.#instrumentTree.path(index);
+      case "underlyings":
+        return this.#underlyingTree.path(index);
+      case "outbox":
+        return this.#outboxTree.path(index);
+      default:
+        return assertNever(tree, "state tree");
+    }
+  }
+  /** The same for the nonce's slot in an account's order ring. */
+  ringPath(account: number, nonce: number): Uint8Array[] {
+    return (this.#rings.get(account)?.tree ?? EMPTY_RING).path(nonce % RING_SLOTS);
+  }
   globalsBytes(): Uint8Array {
     cellWriter.reset();
     writeGlobals(cellWriter, this.#globals);
@@ -229,6 +256,7 @@ export class LedgerState {
     for (const [number, cell] of changes.instruments) {
       assert(number <= this.#instruments.length, "instruments are dense");
       this.#instruments[number] = cell;
+      for (const value of cell.row) if (value > this.#rowBound) this.#rowBound = value;
       cellWriter.reset();
       writeInstrument(cellWriter, cell);
       this.#instrumentTree.setCell(number, cellWriter.view());

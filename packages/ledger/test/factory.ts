@@ -1,16 +1,16 @@
 // Builders of real ledgers for tests: a venue with funded accounts, listed series, signed reports, rows and orders.
 // Nothing is faked: payloads are encoded, signatures are made with secp256k1 and recovered, rows are computed.
-import {
-  type AccountNumber,
-  type InstrumentNumber,
-  type MicroUsd,
-  type MicroUsdc,
-  type Nonce,
-  type PartsPerBillion,
-  type PriceTicks,
-  type SizeLots,
-  type TimestampMs,
-  type UnderlyingNumber,
+import type {
+  AccountNumber,
+  InstrumentNumber,
+  MicroUsd,
+  MicroUsdc,
+  Nonce,
+  PartsPerBillion,
+  PriceTicks,
+  SizeLots,
+  TimestampMs,
+  UnderlyingNumber,
 } from "@tidemark/num";
 import {
   type AccountCell,
@@ -19,23 +19,23 @@ import {
   type CycleVerdict,
   defaultParameters,
   domainSeparator,
-  encodeCycle,
   type ExpiryCycle,
   type ExpirySurface,
+  encodeCycle,
   type InboundEntry,
   type InstrumentCell,
   InstrumentKind,
   LedgerState,
   type Order,
-  orderHash,
   type OutboundCycle,
+  orderHash,
   type ParameterSet,
   type QuorumSignature,
   type ReportCycle,
-  reportHash,
   type RiskParameters,
   ROWS_PER_CYCLE_MAX,
   type RowsCycle,
+  reportHash,
   settlementHash,
   type TradeCycle,
   type TradeEntry,
@@ -225,7 +225,8 @@ export function rowsCycles(state: LedgerState, underlying: number, timeMs: numbe
   const instruments: InstrumentNumber[] = [];
   for (let number = 0; number < state.instrumentCount; number++) {
     const one = state.instrument(number) as InstrumentCell;
-    if (one.underlying === underlying && one.status === 1 && expiries.has(one.expiryMs)) instruments.push(instrument(number));
+    if (one.underlying === underlying && one.status === 1 && expiries.has(one.expiryMs))
+      instruments.push(instrument(number));
   }
   const cycles: RowsCycle[] = [];
   for (let from = 0; from < instruments.length || cycles.length === 0; from += ROWS_PER_CYCLE_MAX) {

@@ -35,7 +35,7 @@ export const configSchema = z
     /** A batch is cut at the latest after this time. */
     batchAgeMaxMs: positiveInteger.default(900_000),
     /** Commands between two snapshots of the journal. */
-    snapshotEveryCommands: positiveInteger.default(50_000),
+    snapshotEveryCommands: positiveInteger.default(20_000),
     /** Wall milliseconds after which a failing child process is started again. */
     restartDelayWallMs: positiveInteger.default(500),
     /** Size of the simulated or replayed trading floor, relative to the default flow. */

@@ -1,6 +1,8 @@
 // The only place that wires. One numbered stage after the other, no logic of its own.
+import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { openDataFolder } from "./dataFolder.ts";
+import { instrumentName } from "./instrumentName.ts";
 import { engineView } from "./market/engineView.ts";
 import { Oracle } from "./market/oracle.ts";
 import { TradingFloor } from "./market/traders.ts";
@@ -17,6 +19,7 @@ import { Outlet } from "./venue/outlet.ts";
 import { Processes } from "./venue/processes.ts";
 import { recover, storedCycle } from "./venue/recovery.ts";
 import { Schedule } from "./venue/schedule.ts";
+import { SeriesLister } from "./venue/seriesLister.ts";
 import { VaultBooks } from "./venue/vault.ts";
 import { Venue, type VenueParts } from "./venue/venue.ts";
 
@@ -39,7 +42,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   tell(`custody ${deployment.custody}, batch chain ${deployment.batchChain}, genesis ${deployment.genesisRoot}`);
 
   // 4. Journal and engine, as the last run left them.
-  const { journal, engine, replayed } = await recover(folder.journal, parameters, config);
+  const { journal, engine, replayed, history } = await recover(folder.journal, parameters, config);
   if (replayed > 0) tell(`journal replayed: ${replayed} commands, state root ${engine.ledger.root()}`);
 
   // 5. The trading floor, its accounts by real deposits, the first series by real listings.
@@ -51,10 +54,16 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
 
   // 6. The way in: signatures, the L1 queue, oracle reports and expiries, the sequencer.
   const gatekeeper = new Gatekeeper(parameters, SIGNATURE_WORKERS);
-  const inbound = new InboundFeed(l1.client, deployment, engine.ledger);
+  const inbound = new InboundFeed(l1.client, deployment, engine.ledger, join(folder.path, "l1-finalised.json"));
   const oracle = new Oracle({ source, parameters, keys: oracleKeys(source.seed) });
   const schedule = new Schedule({ source, oracle, engine, reportIntervalMs: config.reportIntervalMs });
-  const tally = new Tally({ onCycle: (record) => journal.putCycle(storedCycle(record)), nameOf: (number) => `instrument ${number}` });
+  const nameOf = (number: number): string => {
+    const cell = engine.ledger.instrument(number);
+    return cell === undefined ? `instrument ${number}` : instrumentName(cell, parameters);
+  };
+  const tally = new Tally({ onCycle: (record) => journal.putCycle(storedCycle(record)), nameOf });
+  tally.resume(history);
+  const lister = new SeriesLister({ client: l1.client, deployment, engine, source });
   const outlet = new Outlet(tally, floor);
   const sequencer = new Sequencer({ engine, journal, sink: outlet });
 
@@ -73,7 +82,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   // 8. The clock drives them.
   const parts: VenueParts = {
     config, folder, source, l1, deployment, journal, engine, floor, view: engineView(engine), gatekeeper, inbound,
-    schedule, tally, outlet, sequencer, processes, claims, vault,
+    schedule, lister, tally, outlet, sequencer, processes, claims, vault,
   };
   const venue = new Venue(parts);
   return venue;

@@ -3,6 +3,7 @@ import type { CycleRecord, EventSink } from "@tidemark/engine";
 import type { CycleKindName } from "@tidemark/ledger";
 import type { BatchMark } from "./childMessages.ts";
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import type { History } from "./venue/history.ts";
 
 /** One fill on its way: venue time and wall time of its execution. */
 interface PendingFill {
@@ -15,6 +16,8 @@ interface PendingFill {
 interface PendingCycle {
   index: number;
   fills: PendingFill[];
+  /** Fills of an earlier life of the venue: counted, but their latencies are not known. */
+  earlierFills: number;
 }
 
 export interface LatencyMs {
@@ -62,6 +65,8 @@ export class Tally implements EventSink {
   private readonly postedMs = createHistogram();
   private readonly finalMs = createHistogram();
   private openFills: PendingFill[] = [];
+  /** Fills of an earlier life in the cycle that was open when it ended. */
+  private openEarlierFills = 0;
   private undurable: PendingFill[] = [];
   private unposted: PendingCycle[] = [];
   private unfinal: PendingCycle[] = [];
@@ -71,6 +76,23 @@ export class Tally implements EventSink {
   constructor(parts: { onCycle: (record: CycleRecord) => void; nameOf: (instrument: number) => string }) {
     this.onCycleClosed = parts.onCycle;
     this.nameOf = parts.nameOf;
+  }
+
+  /** Takes over what earlier lives of the venue did; called once, before anything else. */
+  resume(history: History): void {
+    for (const { index, kind, fills, settledDeltas } of history.cycles) {
+      this.cyclesByKind[kind] = (this.cyclesByKind[kind] ?? 0) + 1;
+      this.settledDeltas += settledDeltas;
+      this.fills += fills;
+      this.unposted.push({ index, fills: [], earlierFills: fills });
+    }
+    this.openEarlierFills = history.openFills;
+    this.fills += history.openFills;
+    this.fillsDurable = this.fills;
+    this.liquidations = history.liquidations;
+    this.fundingEvents = history.fundingEvents;
+    this.expiries = history.expiries;
+    this.withdrawals = history.withdrawals;
   }
 
   beginCommand(sequence: number, venueTimeMs: number): void {
@@ -105,7 +127,7 @@ export class Tally implements EventSink {
     while (this.unposted.length > 0 && (this.unposted[0] as PendingCycle).index < cycleEnd) {
       const cycle = this.unposted.shift() as PendingCycle;
       for (const fill of cycle.fills) record(this.postedMs, blockMs - fill.venueMs);
-      this.fillsPosted += cycle.fills.length;
+      this.fillsPosted += cycle.fills.length + cycle.earlierFills;
       this.unfinal.push(cycle);
     }
   }
@@ -114,7 +136,7 @@ export class Tally implements EventSink {
     while (this.unfinal.length > 0 && (this.unfinal[0] as PendingCycle).index < cycleEnd) {
       const cycle = this.unfinal.shift() as PendingCycle;
       for (const fill of cycle.fills) record(this.finalMs, blockMs - fill.venueMs);
-      this.fillsFinal += cycle.fills.length;
+      this.fillsFinal += cycle.fills.length + cycle.earlierFills;
     }
   }
 
@@ -179,9 +201,11 @@ export class Tally implements EventSink {
   onCycle(cycle: CycleRecord): void {
     this.cyclesByKind[cycle.kind] = (this.cyclesByKind[cycle.kind] ?? 0) + 1;
     this.settledDeltas += cycle.settledDeltas;
-    const fills = this.openFills.slice(0, cycle.fills);
-    this.openFills = this.openFills.slice(cycle.fills);
-    this.unposted.push({ index: cycle.index, fills });
+    const earlierFills = Math.min(this.openEarlierFills, cycle.fills);
+    this.openEarlierFills -= earlierFills;
+    const fills = this.openFills.slice(0, cycle.fills - earlierFills);
+    this.openFills = this.openFills.slice(fills.length);
+    this.unposted.push({ index: cycle.index, fills, earlierFills });
     this.onCycleClosed(cycle);
   }
 

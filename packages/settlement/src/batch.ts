@@ -173,6 +173,13 @@ function hashLeaf(cycle: BatchCycle, scratch: Uint8Array, output: Uint8Array, ou
   keccak256Into(scratch, 0, LEAF_BYTES, output, outputOffset);
 }
 
+/** keccak256(0x00 ‖ keccak256(payload) ‖ uint32 length ‖ postRoot). */
+export function cycleLeaf(cycle: BatchCycle): Hash {
+  const leaf = new Uint8Array(32);
+  hashLeaf(cycle, new Uint8Array(LEAF_BYTES), leaf, 0);
+  return bytesToHex(leaf);
+}
+
 /** Root over at least one cycle; an odd node moves up unchanged. */
 export function cyclesRoot(cycles: readonly BatchCycle[]): Hash {
   assert(cycles.length > 0, "a batch has a cycle");

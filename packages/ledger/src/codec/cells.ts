@@ -1,5 +1,5 @@
 // Bytes of the state cells (docs/spec/ledger.md, Cells). Writers assert widths; readers refuse what is not canonical.
-import type { ByteReader, ByteWriter } from "@tidemark/num";
+import { assert, type ByteReader, type ByteWriter } from "@tidemark/num";
 import { DELEGATES_MAX, EXPIRIES_MAX, POSITIONS_MAX, ROW_LENGTH } from "../limits.ts";
 import {
   type AccountCell,
@@ -9,6 +9,7 @@ import {
   InstrumentKind,
   InstrumentStatus,
   type OutboxCell,
+  type Position,
   type RingSlot,
   type UnderlyingCell,
 } from "../types.ts";
@@ -30,14 +31,33 @@ function readFlag(reader: ByteReader, what: string): boolean {
   return value === 1;
 }
 
+// Positions are most of an account's bytes: they are packed here and written at once.
+const positionBytes = new Uint8Array(POSITIONS_MAX * POSITION_BYTES);
+const positionView = new DataView(positionBytes.buffer);
+const TWO_32 = 2 ** 32;
+
+function packPositions(positions: readonly Position[]): Uint8Array {
+  assert(positions.length <= POSITIONS_MAX, "positions");
+  for (let i = 0; i < positions.length; i++) {
+    const { instrument, size, fundingIndex } = positions[i] as Position;
+    assert(instrument >= 0 && instrument < 2 ** 24 && (size | 0) === size && Number.isSafeInteger(fundingIndex), "position");
+    const at = i * POSITION_BYTES;
+    positionView.setUint16(at, instrument & 0xffff, true);
+    positionView.setUint8(at + 2, instrument >>> 16);
+    positionView.setInt32(at + 3, size, true);
+    const high = Math.floor(fundingIndex / TWO_32);
+    positionView.setUint32(at + 7, fundingIndex - high * TWO_32, true);
+    positionView.setInt32(at + 11, high, true);
+  }
+  return positionBytes.subarray(0, positions.length * POSITION_BYTES);
+}
+
 export function writeAccount(writer: ByteWriter, cell: Readonly<AccountCell>): void {
   writer.u32(cell.domain).hex(cell.owner, 20).u8(cell.delegates.length);
   for (const delegate of cell.delegates) writer.hex(delegate.key, 20).u8(delegate.scopes).u64(delegate.expiryMs);
   writer.i64(cell.cash).i64(cell.credit).u48(cell.minNonce).u64(cell.liquidationMs).hex(cell.ringRoot, 32);
   writer.u8(cell.positions.length);
-  for (const position of cell.positions) {
-    writer.u24(position.instrument).i32(position.size).i64(position.fundingIndex);
-  }
+  writer.bytes(packPositions(cell.positions));
 }
 
 export function readAccount(reader: ByteReader): AccountCell {

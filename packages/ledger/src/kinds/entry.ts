@@ -3,7 +3,7 @@
 import { assert, bytesToHex, INT32_MAX, type InstrumentNumber, type MicroUsdc, type TimestampMs } from "@tidemark/num";
 import { authorisesOrder } from "../authorise.ts";
 import type { Draft } from "../draft.ts";
-import { exactProduct, ExactSum } from "../exact-sum.ts";
+import { ExactSum, exactProduct } from "../exact-sum.ts";
 import { LEGS_MAX, ORDER_LIFETIME_MAX_MS } from "../limits.ts";
 import { RejectionCode } from "../rejections.ts";
 import { isOption } from "../risk/parameters.ts";
@@ -43,9 +43,7 @@ function legInstruments(draft: Draft, order: Readonly<Order>): Readonly<Instrume
 
 /** Listed and, if dated, before its expiry. */
 export function isTradable(instrument: Readonly<InstrumentCell>, timeMs: TimestampMs): boolean {
-  return (
-    instrument.status === InstrumentStatus.listed && (instrument.expiryMs === 0 || timeMs < instrument.expiryMs)
-  );
+  return instrument.status === InstrumentStatus.listed && (instrument.expiryMs === 0 || timeMs < instrument.expiryMs);
 }
 
 /**

@@ -86,7 +86,8 @@ function realise(
 ): CycleRejection | null {
   const { account } = realisation;
   const start = draft.account(account);
-  if (start === undefined || !isTradingAccount(account)) return reject(RejectionCode.EXPIRY_UNKNOWN_ACCOUNT, { account, place });
+  if (start === undefined || !isTradingAccount(account))
+    return reject(RejectionCode.EXPIRY_UNKNOWN_ACCOUNT, { account, place });
   if (start.positions.length !== realisation.positionCount) {
     return reject(RejectionCode.EXPIRY_POSITION_COUNT, { account, place });
   }

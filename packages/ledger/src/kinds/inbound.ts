@@ -168,12 +168,7 @@ function areStrikesValid(strikes: readonly MicroUsd[]): boolean {
 const NO_STRIKE = 0 as MicroUsd;
 
 /** Expiry 0 lists the perpetual; else the future first, then a call and a put a strike. */
-function listSeries(
-  draft: Draft,
-  entry: EntryOf<"listSeries">,
-  timeMs: TimestampMs,
-  context: CycleContext,
-): Outcome {
+function listSeries(draft: Draft, entry: EntryOf<"listSeries">, timeMs: TimestampMs, context: CycleContext): Outcome {
   const { underlying: number, expiryMs, strikes } = entry;
   const kinds = context.parameters.underlyings[number]?.kinds;
   const underlying = draft.underlying(number);

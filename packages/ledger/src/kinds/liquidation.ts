@@ -2,7 +2,7 @@
 // a price bound, no further than the target. The penalty goes to the insurance account.
 import { assert, type InstrumentNumber, type MicroUsdc, mulDivCeil, type TimestampMs } from "@tidemark/num";
 import type { Draft } from "../draft.ts";
-import { exactProduct, ExactSum } from "../exact-sum.ts";
+import { ExactSum, exactProduct } from "../exact-sum.ts";
 import { INSURANCE_ACCOUNT } from "../limits.ts";
 import { isHealthy, type Margin, marginOfCell } from "../margin.ts";
 import { addCash, planPositions, positionSize, settlePositions } from "../positions.ts";
@@ -67,7 +67,11 @@ function legCells(
 }
 
 /** 506 … 508, each over all legs before the next. */
-function legsRejection(cycle: Readonly<LiquidationCycle>, cells: readonly LegCells[], context: CycleContext): CycleRejection | null {
+function legsRejection(
+  cycle: Readonly<LiquidationCycle>,
+  cells: readonly LegCells[],
+  context: CycleContext,
+): CycleRejection | null {
   const { risk } = context.parameters;
   const { account, legs } = cycle;
   let sliceMicroUsdc = 0n;
@@ -100,7 +104,11 @@ function legsRejection(cycle: Readonly<LiquidationCycle>, cells: readonly LegCel
  * Whether the legs without their last lot would already have reached the target. The last leg's cash and fee are shared
  * per lot, cash rounded up and fee down: the account gets the doubt.
  */
-function isBeyondTarget(start: Readonly<AccountCell>, cycle: Readonly<LiquidationCycle>, context: CycleContext): boolean {
+function isBeyondTarget(
+  start: Readonly<AccountCell>,
+  cycle: Readonly<LiquidationCycle>,
+  context: CycleContext,
+): boolean {
   const last = cycle.legs[cycle.legs.length - 1] as LiquidationLeg;
   const lots = BigInt(Math.abs(last.size));
   const cash = new ExactSum();
@@ -164,7 +172,8 @@ function settleLegs(draft: Draft, cycle: Readonly<LiquidationCycle>, sums: Cycle
 export function validateAndApply(draft: Draft, cycle: LiquidationCycle, context: CycleContext): CycleRejection | null {
   const { account, legs, timeMs } = cycle;
   const start = draft.account(account);
-  if (start === undefined || !isTradingAccount(account)) return reject(RejectionCode.LIQUIDATION_UNKNOWN_ACCOUNT, { account });
+  if (start === undefined || !isTradingAccount(account))
+    return reject(RejectionCode.LIQUIDATION_UNKNOWN_ACCOUNT, { account });
   if (start.positions.length !== cycle.positionCount) {
     return reject(RejectionCode.LIQUIDATION_POSITION_COUNT, { account });
   }

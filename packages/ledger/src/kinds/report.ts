@@ -1,5 +1,5 @@
 // report: an oracle quorum's index, premium and surfaces for one underlying. Opens a mark epoch and moves funding.
-import { MICRO_USD_MAX, type PartsPerBillion, type MicroUsd } from "@tidemark/num";
+import { MICRO_USD_MAX, type MicroUsd, type PartsPerBillion } from "@tidemark/num";
 import { isQuorum } from "../authorise.ts";
 import type { Draft } from "../draft.ts";
 import { EXPIRIES_MAX } from "../limits.ts";

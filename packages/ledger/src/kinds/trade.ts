@@ -5,7 +5,7 @@ import type { Draft } from "../draft.ts";
 import { ExactSum } from "../exact-sum.ts";
 import { INSURANCE_ACCOUNT, TREASURY_ACCOUNT } from "../limits.ts";
 import { coversInitial, marginOfCell, marginRuleHolds, marksUsable } from "../margin.ts";
-import { addCash, positionSize, settlePositions, type SettleResult } from "../positions.ts";
+import { addCash, positionSize, type SettleResult, settlePositions } from "../positions.ts";
 import { RejectionCode } from "../rejections.ts";
 import {
   type AccountCell,

@@ -1,15 +1,7 @@
 // The reference's state: plain Maps and arrays of bigint cells, and the state root by its definition. Slow on purpose.
 import { bytesToHex, hexToBytes, keccak256 } from "@tidemark/num";
 import { type ParameterSet, parametersHash } from "../parameters.ts";
-import type {
-  AccountCell,
-  GlobalsCell,
-  Hash,
-  InstrumentCell,
-  OutboxCell,
-  RingSlot,
-  UnderlyingCell,
-} from "../types.ts";
+import type { AccountCell, GlobalsCell, Hash, InstrumentCell, OutboxCell, RingSlot, UnderlyingCell } from "../types.ts";
 
 /** The same shape with every number as a bigint. */
 export type Exact<T> = T extends number

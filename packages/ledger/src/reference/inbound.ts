@@ -21,13 +21,7 @@ function toOutbox(context: ReferenceContext, account: bigint, amount: bigint, re
   return true;
 }
 
-function listed(
-  context: ReferenceContext,
-  underlying: bigint,
-  kind: bigint,
-  expiryMs: bigint,
-  strike: bigint,
-): bigint {
+function listed(context: ReferenceContext, underlying: bigint, kind: bigint, expiryMs: bigint, strike: bigint): bigint {
   const { state, parameters } = context;
   const { kinds } = present(parameters.underlyings[Number(underlying)]);
   const size = exact(kind === 1n ? kinds.perpetual : kind === 2n ? kinds.future : kinds.option);

@@ -20,10 +20,10 @@ import {
   deepCopy,
   type Exact,
   exact,
-  recomputeTotals,
-  referenceGenesis,
   type ReferenceInstrument,
   type ReferenceState,
+  recomputeTotals,
+  referenceGenesis,
 } from "./cells.ts";
 import { type Fault, fault, fits, type ReferenceContext } from "./fault.ts";
 import { referenceInbound, vaultHolds } from "./inbound.ts";
@@ -139,8 +139,7 @@ function referenceRows(context: ReferenceContext, cycle: RowsCycle): Fault | nul
 }
 
 function payoffPerLot(cell: ReferenceInstrument, price: bigint): bigint {
-  const payoff =
-    cell.kind === 2n ? price : largestOf(0n, cell.kind === 3n ? price - cell.strike : cell.strike - price);
+  const payoff = cell.kind === 2n ? price : largestOf(0n, cell.kind === 3n ? price - cell.strike : cell.strike - price);
   return floorOf(payoff * cell.lotNanoCoin, E9);
 }
 

@@ -117,7 +117,8 @@ export function referenceMargin(
     for (let s = 0; s < scenarioCount; s++) {
       let result = 0n;
       for (const one of held) {
-        if (one.cell.underlying === underlying) result += one.size * (present(one.cell.row[s]) - present(one.cell.row[0]));
+        if (one.cell.underlying === underlying)
+          result += one.size * (present(one.cell.row[s]) - present(one.cell.row[0]));
       }
       worst = smallestOf(worst, result);
     }

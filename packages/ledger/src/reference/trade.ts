@@ -83,7 +83,13 @@ function entryCode(context: ReferenceContext, cell: ReferenceAccountCell, entry:
   const filledCash = (inRing ? slot.filledCash : 0n) + e.cash;
   if (!fits(filledCash) || legs.some((leg) => sizeOf(leg.ratio) * e.filledLots > INT32)) return 415;
   const receiptDeadlineMs = timeMs + BigInt(context.parameters.receiptPeriodMs);
-  ring.set(e.order.nonce % 65536n, { nonce: e.order.nonce, orderHash: hash, filledLots, filledCash, receiptDeadlineMs });
+  ring.set(e.order.nonce % 65536n, {
+    nonce: e.order.nonce,
+    orderHash: hash,
+    filledLots,
+    filledCash,
+    receiptDeadlineMs,
+  });
   state.rings.set(account, ring);
   return 0;
 }
@@ -223,7 +229,12 @@ function legsCode(context: ReferenceContext, cell: ReferenceAccountCell, cycle: 
   const reducing = legs.every((leg) => {
     const instrument = state.instruments.get(leg.instrument);
     const held = heldOf(leg.instrument);
-    return instrument !== undefined && leg.size * held < 0n && sizeOf(leg.size) <= sizeOf(held) && tradable(instrument, BigInt(cycle.timeMs));
+    return (
+      instrument !== undefined &&
+      leg.size * held < 0n &&
+      sizeOf(leg.size) <= sizeOf(held) &&
+      tradable(instrument, BigInt(cycle.timeMs))
+    );
   });
   if (!reducing || new Set(legs.map((leg) => leg.instrument)).size !== legs.length) return 505;
   const lotShare = (number: bigint, ppb: number): bigint => {

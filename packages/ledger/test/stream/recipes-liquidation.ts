@@ -3,14 +3,14 @@ import { type InstrumentCell, type LiquidationCycle, RejectionCode } from "../..
 import { account, at, micro } from "../factory.ts";
 import {
   EVERYONE,
-  liquidationOf,
   type LiquidationSpec,
+  liquidationOf,
   lotValue,
   marginNow,
   type Recipe,
   SLICE_MICRO_USDC,
   soundLiquidation,
-} from "./recipes-valid.ts";
+} from "./building.ts";
 import { type Stream, TRADERS, UNKNOWN } from "./stream.ts";
 
 /** A sound liquidation that `change` alters; null when nobody is liquidatable or the change does not apply. */
@@ -33,7 +33,10 @@ function alteredCycle(change: (cycle: LiquidationCycle, stream: Stream) => Liqui
 function anyHolder(stream: Stream, accepts: (owner: number) => boolean): LiquidationSpec | null {
   const live = new Set(stream.liveInstruments());
   const found = EVERYONE.filter(accepts).flatMap((owner) =>
-    stream.venue.cell(owner).positions.filter((one) => live.has(one.instrument)).map((position) => ({ owner, position })),
+    stream.venue
+      .cell(owner)
+      .positions.filter((one) => live.has(one.instrument))
+      .map((position) => ({ owner, position })),
   );
   if (found.length === 0) return null;
   const { owner, position } = stream.random.pick(found);

@@ -2,14 +2,7 @@
 import { type InstrumentCell, RejectionCode, type TradeCycle, type TradeEntry } from "../../src/index.ts";
 import { DAY_MS, ownerKey } from "../factory.ts";
 import { corrupted, keyOf } from "../keys.ts";
-import {
-  crossEntries,
-  type CrossSpec,
-  marginNow,
-  pair,
-  randomCross,
-  type Recipe,
-} from "./recipes-valid.ts";
+import { type CrossSpec, crossEntries, marginNow, pair, type Recipe, randomCross } from "./building.ts";
 import { expiringKey, readOnlyKey, type Stream, UNKNOWN } from "./stream.ts";
 
 /** A sound cross whose buyer's entry is built by `change`. */
@@ -64,7 +57,9 @@ const invalidLegs = withBuyer((stream, spec) => {
 /** Settled, or listed but past its expiry. */
 const notTradable: Recipe = (stream) => {
   const { venue } = stream;
-  const dead = stream.instruments((cell) => cell.status === 2 || (cell.expiryMs !== 0 && cell.expiryMs <= venue.timeMs));
+  const dead = stream.instruments(
+    (cell) => cell.status === 2 || (cell.expiryMs !== 0 && cell.expiryMs <= venue.timeMs),
+  );
   if (dead.length === 0) return null;
   const [buyer, seller] = pair(stream);
   return venue.cross(buyer, seller, stream.random.pick(dead), 1, 100);
@@ -124,7 +119,12 @@ const overfilledLater: Recipe = (stream) => {
   const order = stream.openOrders[0];
   if (order === undefined || !stream.liveInstruments().includes(order.spec.instrument)) return null;
   const times = { startMs: order.madeMs - 1000, expiryMs: order.madeMs + 3_600_000 };
-  const maker = stream.venue.entry({ ...order.spec, ...times, filledLots: order.spec.size - order.filled + 1, key: null });
+  const maker = stream.venue.entry({
+    ...order.spec,
+    ...times,
+    filledLots: order.spec.size - order.filled + 1,
+    key: null,
+  });
   return stream.venue.tradeOf([maker]);
 };
 
@@ -188,14 +188,22 @@ const reduceOnly: Recipe = (stream) => {
     choices.push(() => [entry(buyer, back, 1), entry(buyer, -Math.sign(held)), entry(seller, held + Math.sign(held))]);
     if (Math.abs(held) > 2) {
       const part = -Math.sign(held) * 2;
-      choices.push(() => [entry(buyer, part, 1), entry(buyer, Math.sign(held)), entry(seller, -part - Math.sign(held))]);
+      choices.push(() => [
+        entry(buyer, part, 1),
+        entry(buyer, Math.sign(held)),
+        entry(seller, -part - Math.sign(held)),
+      ]);
     }
   }
   return venue.tradeOf(random.pick(choices)());
 };
 
 const sizeSum = withBuyer((stream, spec) =>
-  stream.venue.entry({ ...buyerSpec(spec), size: spec.lots + 1, cash: -spec.price * spec.lots * tickValue(stream, spec.number) }),
+  stream.venue.entry({
+    ...buyerSpec(spec),
+    size: spec.lots + 1,
+    cash: -spec.price * spec.lots * tickValue(stream, spec.number),
+  }),
 );
 
 const cashSum = withBuyer((stream, spec) => {
@@ -263,7 +271,10 @@ export const TRADE_FAULTS: readonly (readonly [number, Recipe])[] = [
   [RejectionCode.TRADE_BELOW_MIN_NONCE, belowMinNonce],
   [RejectionCode.TRADE_RING_SLOT, ringSlot],
   [RejectionCode.TRADE_NOT_AUTHORISED, notAuthorised],
-  [RejectionCode.TRADE_OVERFILLED, (stream) => (stream.random.chance(0.5) ? overfilledLater(stream) : overfilled(stream))],
+  [
+    RejectionCode.TRADE_OVERFILLED,
+    (stream) => (stream.random.chance(0.5) ? overfilledLater(stream) : overfilled(stream)),
+  ],
   [RejectionCode.TRADE_LIMIT_NOT_MET, limitNotMet],
   [RejectionCode.TRADE_FEE_ABOVE_SCHEDULE, feeAboveSchedule],
   [RejectionCode.TRADE_FEE_ABOVE_MAXIMUM, feeAboveMaximum],
@@ -274,4 +285,3 @@ export const TRADE_FAULTS: readonly (readonly [number, Recipe])[] = [
   [RejectionCode.TRADE_MARKS_UNUSABLE, marksUnusable],
   [RejectionCode.TRADE_MARGIN, margin],
 ];
-

@@ -4,82 +4,22 @@ import {
   type InboundEntry,
   type InstrumentCell,
   InstrumentKind,
-  type LiquidationCycle,
-  type Margin,
-  marginOf,
-  marginOfCell,
   type TradeEntry,
-  viewOf,
 } from "../../src/index.ts";
 import { account, at, BTC, dollars, ETH, instrument, micro, ownerKey, USDC } from "../factory.ts";
 import { keyOf } from "../keys.ts";
-import { delegateKey, GAMBLERS, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
-
-/** Null when the state does not allow it now. */
-export type Recipe = (stream: Stream) => Cycle | Uint8Array | null;
-
-export const EVERYONE = [...TRADERS, ...GAMBLERS];
-
-export function marginNow(stream: Stream, number: number): Margin {
-  const margin = marginOf(stream.state, number, at(stream.venue.timeMs));
-  if (margin === undefined) throw new Error(`account ${number} is missing`);
-  return margin;
-}
-
-export function priceNear(stream: Stream, number: number, spread: number): number {
-  const mark = stream.venue.markTicks(number);
-  return Math.max(1, Math.round(mark * (1 + (stream.random.next() - 0.5) * spread)));
-}
-
-export function lotValue(stream: Stream, number: number): number {
-  const cell = stream.state.instrument(number) as InstrumentCell;
-  const index = stream.state.underlying(cell.underlying)?.index ?? 0;
-  return (index * cell.lotNanoCoin) / 1e9;
-}
-
-export function randomLots(stream: Stream, number: number, usdc: number): number {
-  const most = Math.max(1, Math.floor((usdc * USDC) / lotValue(stream, number)));
-  return stream.random.integer(1, Math.max(1, Math.min(most, 100_000)));
-}
-
-/** Two different accounts. */
-export function pair(stream: Stream, from: readonly number[] = TRADERS): [number, number] {
-  const first = stream.random.pick(from);
-  return [first, stream.random.pick(from.filter((other) => other !== first))];
-}
-
-export interface CrossSpec {
-  number: number;
-  buyer: number;
-  seller: number;
-  lots: number;
-  /** Of the fill, in ticks. */
-  price: number;
-}
-
-/** Buyer's and seller's entry at one price; limits may be looser than the price. */
-export function crossEntries(stream: Stream, spec: CrossSpec, loose = 0): TradeEntry[] {
-  const { number, buyer, seller, lots, price } = spec;
-  const cell = stream.state.instrument(number) as InstrumentCell;
-  const cash = price * lots * cell.tickValueMicroUsdc;
-  const isOption = cell.kind === InstrumentKind.call || cell.kind === InstrumentKind.put;
-  const most = Math.min(cell.feePerLot * lots, isOption ? Math.floor(cash / 8) : Infinity);
-  const fee = (): number => Math.floor(stream.random.next() * most);
-  const keyFor = (owner: number): ReturnType<typeof keyOf> =>
-    stream.random.chance(0.3) ? delegateKey(owner) : ownerKey(owner);
-  return [
-    stream.venue.entry({ account: buyer, instrument: number, size: lots, price: price + loose, cash: -cash, fee: fee(), key: keyFor(buyer) }),
-    stream.venue.entry({ account: seller, instrument: number, size: -lots, price: price - loose, cash, fee: fee(), key: keyFor(seller) }),
-  ];
-}
-
-export function randomCross(stream: Stream): CrossSpec | null {
-  const live = stream.liveInstruments();
-  if (live.length === 0) return null;
-  const number = stream.random.pick(live);
-  const [buyer, seller] = pair(stream);
-  return { number, buyer, seller, lots: randomLots(stream, number, 20_000), price: priceNear(stream, number, 0.02) };
-}
+import {
+  crossEntries,
+  EVERYONE,
+  liquidationOf,
+  lotValue,
+  marginNow,
+  pair,
+  type Recipe,
+  randomCross,
+  soundLiquidation,
+} from "./building.ts";
+import { GAMBLERS, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
 
 const cross: Recipe = (stream) => {
   const entries: TradeEntry[] = [];
@@ -95,9 +35,20 @@ const partialFill: Recipe = (stream) => {
   const spec = randomCross(stream);
   if (spec === null || spec.lots < 4) return null;
   const first = Math.floor(spec.lots / 2);
-  const rest = { account: spec.buyer, instrument: spec.number, size: spec.lots, price: spec.price + 50, nonce: stream.venue.nextNonce() };
+  const rest = {
+    account: spec.buyer,
+    instrument: spec.number,
+    size: spec.lots,
+    price: spec.price + 50,
+    nonce: stream.venue.nextNonce(),
+  };
   stream.openOrders.push({ spec: rest, filled: first, madeMs: stream.venue.timeMs });
-  const taker = stream.venue.entry({ account: spec.seller, instrument: spec.number, size: -first, price: spec.price + 50 });
+  const taker = stream.venue.entry({
+    account: spec.seller,
+    instrument: spec.number,
+    size: -first,
+    price: spec.price + 50,
+  });
   return stream.venue.tradeOf([stream.venue.entry({ ...rest, filledLots: first }), taker]);
 };
 
@@ -117,7 +68,9 @@ const fillAgain: Recipe = (stream) => {
 
 /** Up to four options of one underlying in one order, against single orders of another account. */
 const combination: Recipe = (stream) => {
-  const options = stream.liveInstruments().filter((number) => (stream.state.instrument(number) as InstrumentCell).kind >= 3);
+  const options = stream
+    .liveInstruments()
+    .filter((number) => (stream.state.instrument(number) as InstrumentCell).kind >= 3);
   const first = options[0];
   if (first === undefined) return null;
   const { underlying } = stream.state.instrument(first) as InstrumentCell;
@@ -131,7 +84,14 @@ const combination: Recipe = (stream) => {
   const entries = [stream.venue.entry({ account: taker, legs, size: lots, price: net })];
   for (const leg of legs) {
     const size = -leg.ratio * lots;
-    entries.push(stream.venue.entry({ account: maker, instrument: leg.instrument, size, price: stream.venue.markTicks(leg.instrument) }));
+    entries.push(
+      stream.venue.entry({
+        account: maker,
+        instrument: leg.instrument,
+        size,
+        price: stream.venue.markTicks(leg.instrument),
+      }),
+    );
   }
   return stream.venue.tradeOf(entries);
 };
@@ -146,7 +106,9 @@ const gamble: Recipe = (stream) => {
   const lots = Math.floor((free * 0.9) / (lotValue(stream, spec.number) * 0.19));
   if (lots < 1) return null;
   const sides = stream.random.chance(0.5) ? { buyer: gambler } : { seller: gambler };
-  return stream.venue.tradeOf(crossEntries(stream, { ...spec, lots, price: Math.max(1, stream.venue.markTicks(spec.number)), ...sides }));
+  return stream.venue.tradeOf(
+    crossEntries(stream, { ...spec, lots, price: Math.max(1, stream.venue.markTicks(spec.number)), ...sides }),
+  );
 };
 
 /** Closes part of a position, often reduce-only. */
@@ -182,12 +144,17 @@ const report: Recipe = (stream) => {
 const crash: Recipe = (stream) => {
   const { random, state, venue } = stream;
   const bets = GAMBLERS.flatMap((gambler) =>
-    venue.cell(gambler).positions.map((position) => ({ ...position, cell: state.instrument(position.instrument) as InstrumentCell })),
-  ).filter(({ cell }) => cell.kind <= InstrumentKind.future && cell.status === 1 && !stream.openEpochs().includes(cell.underlying));
+    venue
+      .cell(gambler)
+      .positions.map((position) => ({ ...position, cell: state.instrument(position.instrument) as InstrumentCell })),
+  ).filter(
+    ({ cell }) =>
+      cell.kind <= InstrumentKind.future && cell.status === 1 && !stream.openEpochs().includes(cell.underlying),
+  );
   if (bets.length === 0) return null;
   const { size, cell } = random.pick(bets);
   venue.advance(random.integer(5_000, 15_000));
-  const move = random.chance(0.65) ? 0.06 + random.next() * 0.08 : 0.18 + random.next() * 0.12;
+  const move = random.chance(0.75) ? 0.088 + random.next() * 0.03 : 0.16 + random.next() * 0.14;
   const before = stream.prices.get(cell.underlying) ?? 0;
   const home = cell.underlying === BTC ? 100_000 : 4_000;
   const price = Math.min(home * 2, Math.max(home * 0.5, before * (1 - Math.sign(size) * move)));
@@ -227,11 +194,27 @@ function randomEntry(stream: Stream): InboundEntry {
   const owner = ownerKey(number).address;
   switch (random.integer(0, 6)) {
     case 0:
-      return { type: "keyGrant", account: number, key: keyOf(`spare ${random.integer(0, 9)}`).address, scopes: 1, expiryMs: at(2 ** 47) };
+      return {
+        type: "keyGrant",
+        account: number,
+        key: keyOf(`spare ${random.integer(0, 9)}`).address,
+        scopes: 1,
+        expiryMs: at(2 ** 47),
+      };
     case 1:
-      return { type: "keyRevoke", account: number, key: keyOf(`spare ${random.integer(0, 3)}`).address, minNonce: 0 as never };
+      return {
+        type: "keyRevoke",
+        account: number,
+        key: keyOf(`spare ${random.integer(0, 3)}`).address,
+        minNonce: 0 as never,
+      };
     case 2:
-      return { type: "forcedWithdrawal", account: number, amount: micro(random.integer(1, 2_000 * USDC)), recipient: owner };
+      return {
+        type: "forcedWithdrawal",
+        account: number,
+        amount: micro(random.integer(1, 2_000 * USDC)),
+        recipient: owner,
+      };
     case 3:
       return { type: "cancelAll", account: number, minNonce: random.integer(0, 3) as never };
     case 4:
@@ -271,13 +254,21 @@ const expiry: Recipe = (stream) => {
   });
   const factor = random.chance(0.4) ? 0.6 + random.next() * 0.9 : 1;
   const price = dollars((stream.prices.get(underlying) ?? 0) * factor);
-  return venue.expiryOf({ underlying, expiryMs, settlementPrice: price, instruments: instruments.map(instrument), realisations: [] });
+  return venue.expiryOf({
+    underlying,
+    expiryMs,
+    settlementPrice: price,
+    instruments: instruments.map(instrument),
+    realisations: [],
+  });
 };
 
 function realise(stream: Stream): Cycle | null {
   const { random, venue } = stream;
   const settled = new Set(stream.instruments((cell) => cell.status === 2));
-  const holders = EVERYONE.filter((owner) => venue.cell(owner).positions.some((position) => settled.has(position.instrument)));
+  const holders = EVERYONE.filter((owner) =>
+    venue.cell(owner).positions.some((position) => settled.has(position.instrument)),
+  );
   if (holders.length === 0) return null;
   const owner = random.pick(holders);
   const held = venue.cell(owner).positions.filter((position) => settled.has(position.instrument));
@@ -290,97 +281,13 @@ function realise(stream: Stream): Cycle | null {
     });
   const positionCount = venue.cell(owner).positions.length;
   const settlementPrice = dollars(stream.prices.get(underlying) ?? 1);
-  return venue.expiryOf({ underlying, expiryMs, settlementPrice, instruments: [], realisations: [{ account: account(owner), positionCount, instruments }] });
-}
-
-/** Accounts below maintenance with usable marks and a report since their last liquidation. */
-export function liquidatable(stream: Stream): number[] {
-  return EVERYONE.filter((owner) => {
-    const margin = marginNow(stream, owner);
-    if (!margin.marksUsable || margin.equity >= margin.maintenance) return false;
-    const cell = stream.venue.cell(owner);
-    return cell.positions.some((position) => {
-      const { underlying } = stream.state.instrument(position.instrument) as InstrumentCell;
-      return (stream.state.underlying(underlying)?.reportMs ?? 0) > cell.liquidationMs;
-    });
+  return venue.expiryOf({
+    underlying,
+    expiryMs,
+    settlementPrice,
+    instruments: [],
+    realisations: [{ account: account(owner), positionCount, instruments }],
   });
-}
-
-export interface LiquidationSpec {
-  owner: number;
-  number: number;
-  /** Signed. */
-  size: number;
-  cash: number;
-  fee: number;
-  counterparty: number;
-  /** Cash of the counterparty, without which it is the opposite. */
-  counterCash?: number;
-}
-
-export function liquidationOf(stream: Stream, spec: LiquidationSpec): LiquidationCycle {
-  const { venue } = stream;
-  const counterCash = spec.counterCash ?? 0 - spec.cash;
-  // A limit that any price meets: the leg's bound is what is tested.
-  const price = spec.size > 0 ? -(2 ** 31 - 1) : 2 ** 31 - 1;
-  const entry = venue.entry({ account: spec.counterparty, instrument: spec.number, size: -spec.size, price, cash: counterCash });
-  const trade = venue.tradeOf([entry]);
-  return {
-    kind: "liquidation",
-    timeMs: trade.timeMs,
-    account: account(spec.owner),
-    positionCount: venue.cell(spec.owner).positions.length,
-    legs: [{ instrument: instrument(spec.number), size: spec.size as never, cash: micro(spec.cash), fee: micro(spec.fee) }],
-    counterparties: trade.accounts,
-  };
-}
-
-export const SLICE_MICRO_USDC = 20_000 * USDC;
-
-/** Fewest lots at the mark that reach the target, or as many as position and slice allow. */
-export function lotsToTarget(stream: Stream, owner: number, number: number): number {
-  const cell = stream.venue.cell(owner);
-  const mark = (stream.state.instrument(number) as InstrumentCell).row[0] as number;
-  const held = stream.venue.size(owner, number);
-  const most = Math.min(Math.abs(held), Math.max(1, Math.floor(SLICE_MICRO_USDC / lotValue(stream, number))));
-  const view = viewOf(stream.state.begin(), stream.venue.parameters);
-  const reaches = (lots: number): boolean => {
-    const size = held - Math.sign(held) * lots;
-    const positions = cell.positions
-      .map((position) => (position.instrument === number ? { ...position, size: size as never } : position))
-      .filter((position) => position.size !== 0);
-    const cash = micro(cell.cash + Math.sign(held) * lots * mark);
-    const margin = marginOfCell(view, { ...cell, positions, cash }, at(stream.venue.timeMs));
-    return margin.equity >= margin.initial;
-  };
-  let low = 1;
-  let high = most;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (reaches(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-/** An account that may be liquidated in something live, at the mark, as far as the target. */
-export function soundLiquidation(stream: Stream): LiquidationSpec | null {
-  const live = new Set(stream.liveInstruments());
-  const candidates = liquidatable(stream).flatMap((owner) =>
-    stream.venue
-      .cell(owner)
-      .positions.filter((position) => live.has(position.instrument))
-      .map((position) => ({ owner, number: position.instrument as number })),
-  );
-  if (candidates.length === 0) return null;
-  const { owner, number } = stream.random.pick(candidates);
-  const held = stream.venue.size(owner, number);
-  const size = -Math.sign(held) * lotsToTarget(stream, owner, number);
-  const mark = (stream.state.instrument(number) as InstrumentCell).row[0] as number;
-  const penalty = Math.floor(lotValue(stream, number) * 0.005);
-  const fee = Math.floor(stream.random.next() * penalty * Math.abs(size) * 0.2);
-  const counterparty = stream.random.pick(TRADERS.filter((other) => other !== owner));
-  return { owner, number, size, cash: -size * mark + 0, fee, counterparty };
 }
 
 const liquidation: Recipe = (stream) => {
@@ -400,6 +307,9 @@ const rescue: Recipe = (stream) => {
   const amount = micro(-stream.venue.cell(debtor).cash + 5_000 * USDC);
   return stream.venue.inbound({ type: "deposit", account: account(debtor), amount, payer: keyOf("sponsor").address });
 };
+
+/** What a venue does before anything else: close an open epoch, settle what is due. */
+export const DUTIES: readonly Recipe[] = [rows, expiry];
 
 /** Weight and recipe. */
 export const VALID: readonly (readonly [number, Recipe])[] = [

@@ -141,8 +141,20 @@ export class Stream {
         venue.inbound(
           { type: "openAccount", account: account(number), owner },
           { type: "deposit", account: account(number), amount, payer: owner },
-          { type: "keyGrant", account: account(number), key: delegateKey(number).address, scopes: 1, expiryMs: at(2 ** 47) },
-          { type: "keyGrant", account: account(number), key: readOnlyKey(number).address, scopes: 2, expiryMs: at(2 ** 47) },
+          {
+            type: "keyGrant",
+            account: account(number),
+            key: delegateKey(number).address,
+            scopes: 1,
+            expiryMs: at(2 ** 47),
+          },
+          {
+            type: "keyGrant",
+            account: account(number),
+            key: readOnlyKey(number).address,
+            scopes: 2,
+            expiryMs: at(2 ** 47),
+          },
           {
             type: "keyGrant",
             account: account(number),
@@ -153,10 +165,18 @@ export class Stream {
         ),
       );
     }
-    this.must(venue.inbound({ type: "deposit", account: account(1), amount: micro(5_000 * USDC), payer: keyOf("sponsor").address }));
+    this.must(
+      venue.inbound({
+        type: "deposit",
+        account: account(1),
+        amount: micro(5_000 * USDC),
+        payer: keyOf("sponsor").address,
+      }),
+    );
     for (const underlying of [BTC, ETH]) {
       this.must(venue.inbound({ type: "listSeries", underlying, expiryMs: at(0), strikes: [] }));
-      for (const minutes of [random.integer(8, 15), random.integer(30, 60)]) this.listSeries(underlying, minutes * 60_000);
+      for (const minutes of [random.integer(8, 15), random.integer(30, 60)])
+        this.listSeries(underlying, minutes * 60_000);
     }
     this.darkExpiryMs = venue.timeMs + 10 * 24 * 3_600_000;
     // A strike of one micro-USD is outside the pricing domain.

@@ -31,7 +31,10 @@ export class WideStream extends Stream {
       for (let from = first; from < Math.min(POSITIONS_MAX, first + LEGS * ENTRIES_PER_CYCLE); from += LEGS) {
         const legs = options.slice(from, from + LEGS).map((number) => ({ instrument: number, ratio: 1 }));
         const price = legs.reduce((sum, leg) => sum + venue.markTicks(leg.instrument), 0);
-        entries.push(venue.entry({ account: 2, legs, size: 1, price }), venue.entry({ account: 3, legs, size: -1, price }));
+        entries.push(
+          venue.entry({ account: 2, legs, size: 1, price }),
+          venue.entry({ account: 3, legs, size: -1, price }),
+        );
       }
       this.must(venue.tradeOf(entries));
     }

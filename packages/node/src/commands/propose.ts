@@ -12,6 +12,7 @@ import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
 import { cycleSourceOf } from "../cycleSource.ts";
 import { existingDataFolder } from "../dataFolder.ts";
 import { ExitCode } from "../errors.ts";
+import { endProcess, proposersOf } from "../venue/leftovers.ts";
 
 const INTERVAL_MS = 150;
 /** The latest batches go to the parent in each round; older ones it has heard of. */
@@ -19,6 +20,7 @@ const MARKS_TOLD = 64;
 
 export async function propose(flags: Record<string, unknown>): Promise<ExitCode> {
   const folder = existingDataFolder(String(flags["dataDir"]));
+  for (const processId of proposersOf(folder.path) ?? []) await endProcess(processId);
   const deployment = await readDeployment(folder.deployment);
   const client = await connectL1(String(flags["l1"]), deployment.chainId);
   const reader = openJournalReader(folder.journal);

@@ -1,39 +1,19 @@
 // Replays a venue's journal on this machine and compares the root of every cycle with the recorded one.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { readDeployment } from "@tidemark/chain";
 import { type CycleRecord, decodeCommand, Engine, type EngineOptions, silentSink } from "@tidemark/engine";
-import { importJournal, type JournalReader, openJournalReader, replay } from "@tidemark/journal";
+import { type JournalReader, replay } from "@tidemark/journal";
 import { readJsonFile, runFileSchema } from "../dataFolder.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { signer } from "../signatures/signer.ts";
 import { engineConfigOf } from "../venue/recovery.ts";
+import { openJournalOf } from "./records.ts";
 
 interface Replayed {
   from: number;
   commands: number;
   cyclesCompared: number;
   stateRoot: string;
-}
-
-/** A data folder's journal in place, or an export brought into a temporary one. */
-async function openSource(folder: string): Promise<{ reader: JournalReader; done: () => Promise<void> }> {
-  const exported = join(folder, "journal.bin");
-  if (!existsSync(exported)) {
-    const reader = openJournalReader(join(folder, "journal"));
-    return { reader, done: () => reader.close() };
-  }
-  const directory = mkdtempSync(join(tmpdir(), "tidemark-replay-"));
-  await importJournal(exported, join(directory, "journal"));
-  const reader = openJournalReader(join(directory, "journal"));
-  return {
-    reader,
-    done: async () => {
-      await reader.close();
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
 }
 
 function replayFrom(reader: JournalReader, options: EngineOptions, fromSnapshot: number | null): Replayed {
@@ -78,7 +58,7 @@ export async function replayJournal(flags: Record<string, unknown>): Promise<Exi
   const run = readJsonFile(join(folder, "run.json"), runFileSchema);
   if (run === null) throw new NodeError("NO_RUN", `${folder} holds no run.json: not a venue's folder`, { exitCode: ExitCode.usage });
   const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(run) };
-  const { reader, done } = await openSource(folder);
+  const { reader, done } = await openJournalOf(folder);
   try {
     const runs = beginnings(reader, flags["fromSnapshot"]).map((from) => replayFrom(reader, options, from));
     for (const { from, commands, cyclesCompared, stateRoot } of runs) {

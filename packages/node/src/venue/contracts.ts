@@ -59,6 +59,8 @@ export async function openContracts(config: Config, folder: DataFolder, l1: Venu
     await checkDeployment(l1.client, deployment);
     return deployment;
   }
+  // A life that was killed on the way may have left creations in the pool: they would take the nonces that addresses follow from.
+  await l1.mineLeftovers();
   for (const account of Object.values(OPERATOR)) await l1.embedded.setBalance(account.address, GAS_MONEY_WEI);
   const { chainId: _, verifyingContract: __, ...parameters } = parametersOf(config, seed, l1.embedded.chainId);
   const deployment = await deployVenue(l1.client, {

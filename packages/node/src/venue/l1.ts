@@ -3,10 +3,13 @@
 import { join } from "node:path";
 import { attachEmbeddedL1, connectL1, type EmbeddedL1, type L1Client, startEmbeddedL1 } from "@tidemark/chain";
 import { type DataFolder, l1FileSchema, readJsonFile, writeFileWhole } from "../dataFolder.ts";
-import { endNode, nodesWithState } from "./l1Process.ts";
+import { endProcess, nodesWithState, signalProcess } from "./leftovers.ts";
 
-/** Blocks are mined per step of the market; with short epochs a deposit is final after a second or two of wall time. */
-const SLOTS_IN_AN_EPOCH = 2;
+/**
+ * Blocks are mined per step of the market: a block is final after twelve, three seconds of wall time at the default pace. That is
+ * more than the node's own state file lags behind, so a killed node loses no final block.
+ */
+export const SLOTS_IN_AN_EPOCH = 6;
 /** Deployment and deposits happen before the market opens. */
 const BEFORE_START_SECONDS = 6 * 3_600;
 const LEFTOVER_BLOCKS_MAX = 64;
@@ -27,13 +30,13 @@ export interface VenueL1 {
 async function attached(folder: DataFolder): Promise<EmbeddedL1 | null> {
   const known = readJsonFile(folder.l1, l1FileSchema);
   const running = nodesWithState(folder.l1State);
-  for (const processId of running ?? []) if (processId !== known?.processId) await endNode(processId);
+  for (const processId of running ?? []) if (processId !== known?.processId) await endProcess(processId);
   if (known === null || (running !== null && !running.includes(known.processId))) return null;
   try {
     return await attachEmbeddedL1(known.url, known.processId);
   } catch {
     // It is gone as well, or hangs; its state file is next.
-    await endNode(known.processId);
+    await endProcess(known.processId);
     return null;
   }
 }
@@ -50,6 +53,8 @@ export async function openL1(folder: DataFolder, startMs: number): Promise<Venue
       ...(folder.temporary ? { endsWithProcess: true } : { stateFile: folder.l1State }),
     }));
   writeFileWhole(folder.l1, JSON.stringify({ url: embedded.url, processId: embedded.processId }));
+  const endAtExit = (): void => signalProcess(embedded.processId, "SIGTERM");
+  if (found !== null) process.once("exit", endAtExit);
   const client = await connectL1(embedded.url, embedded.chainId);
   const mineNext = async (): Promise<void> => {
     const head = await client.getBlock({ blockTag: "latest" });
@@ -61,11 +66,17 @@ export async function openL1(folder: DataFolder, startMs: number): Promise<Venue
     blocksToFinality: 2 * SLOTS_IN_AN_EPOCH + 1,
     mineNext,
     async mineLeftovers() {
-      for (let i = 0; i < LEFTOVER_BLOCKS_MAX && (await embedded.minablePending()) > 0; i++) await mineNext();
+      for (let i = 0; i < LEFTOVER_BLOCKS_MAX && (await embedded.pendingTransactions()) > 0; i++) {
+        const head = await client.getBlock({ blockTag: "latest" });
+        const { transactionCount } = await embedded.mine(Number(head.timestamp) + 1);
+        // What still waits has a gap in its nonces.
+        if (transactionCount === 0) return;
+      }
     },
     async stop() {
+      process.removeListener("exit", endAtExit);
       await embedded.stop();
-      if (found !== null) await endNode(found.processId);
+      if (found !== null) await endProcess(found.processId);
     },
   };
 }

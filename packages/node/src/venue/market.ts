@@ -13,6 +13,7 @@ function runFileOf(folder: DataFolder, config: Config): RunFile | null {
   const asked: readonly (readonly [string, unknown, unknown])[] = [
     ["seed", config.seed, known.seed],
     ["replay", config.replay, known.replay ?? undefined],
+    ["cycleAgeMaxMs", config.cycleAgeMaxMs, known.cycleAgeMaxMs],
   ];
   for (const [name, wanted, kept] of asked) {
     if (wanted !== undefined && wanted !== kept) {

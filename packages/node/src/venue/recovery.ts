@@ -5,12 +5,14 @@ import { CycleKind, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { timestampMs } from "@tidemark/num";
 import type { Config } from "../config.ts";
 import { signer } from "../signatures/signer.ts";
+import { type History, historyOf } from "./history.ts";
 
 export interface Recovered {
   readonly journal: Journal;
   readonly engine: Engine;
   /** Commands that were applied again. */
   readonly replayed: number;
+  readonly history: History;
 }
 
 export function engineConfigOf(config: Pick<Config, "cycleAgeMaxMs">): EngineConfig {
@@ -32,7 +34,20 @@ export async function recover(directory: string, parameters: ParameterSet, confi
   });
   let engine = Engine.create(options);
   // Cycles that the crash kept from the store are put again; the others must be the same to the byte.
-  const sink: EventSink = { ...silentSink, onCycle: (record) => journal.putCycle(storedCycle(record)) };
+  let openFills = 0;
+  const countFill = (): void => {
+    openFills++;
+  };
+  const sink: EventSink = {
+    ...silentSink,
+    onFill: countFill,
+    onLiquidationFill: countFill,
+    onCycle: (record) => {
+      // A snapshot follows a checkpoint, so every open fill was counted here.
+      openFills -= record.fills;
+      journal.putCycle(storedCycle(record));
+    },
+  };
   const { applied } = replay(
     journal,
     {
@@ -44,5 +59,5 @@ export async function recover(directory: string, parameters: ParameterSet, confi
     (_sequence, bytes) => void engine.apply(decodeCommand(bytes), sink),
   );
   await journal.durable();
-  return { journal, engine, replayed: applied };
+  return { journal, engine, replayed: applied, history: historyOf(journal, engine.ledger, openFills) };
 }

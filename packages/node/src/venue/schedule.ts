@@ -1,17 +1,15 @@
-// What the clock brings: oracle reports, settlements of expiries, new series.
+// What the clock brings: oracle reports, settlements of expiries.
 import type { Engine, ReportCommand, SettleCommand } from "@tidemark/engine";
 import { InstrumentStatus } from "@tidemark/ledger";
 import type { TimestampMs, UnderlyingNumber } from "@tidemark/num";
 import type { Oracle } from "../market/oracle.ts";
-import type { MarketSource, SeriesListing } from "../market/source.ts";
+import type { MarketSource } from "../market/source.ts";
 
 export class Schedule {
   readonly #parts: { source: MarketSource; oracle: Oracle; engine: Engine; reportIntervalMs: number };
-  #listedToMs: number;
 
   constructor(parts: { source: MarketSource; oracle: Oracle; engine: Engine; reportIntervalMs: number }) {
     this.#parts = parts;
-    this.#listedToMs = Math.max(parts.source.startMs, parts.engine.timeMs);
   }
 
   /** Settlements first: a report no longer carries the surface of what expired. */
@@ -38,12 +36,5 @@ export class Schedule {
       const lastMs = engine.ledger.underlying(underlying)?.reportMs ?? 0;
       return timeMs - lastMs >= reportIntervalMs ? [oracle.report(underlying, timeMs)] : [];
     });
-  }
-
-  /** Series that became known since the last call; for the lister to send to the L1. */
-  newSeries(timeMs: number): SeriesListing[] {
-    const from = this.#listedToMs;
-    this.#listedToMs = timeMs;
-    return timeMs > from ? this.#parts.source.listings(from, timeMs) : [];
   }
 }

@@ -40,7 +40,7 @@ export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueSt
     synthetic: source.marketAt(venue.timeMs).synthetic && source.kind === "replay",
     speed: config.speed,
     venueTimeMs: venue.timeMs,
-    wallSeconds: venue.wallSeconds,
+    wallSeconds: venue.tradedSeconds,
     wallSecondsTotal,
     instrumentsQuoted: tally.quoted.size,
     accounts: engine.ledger.accountNumbers().length,

@@ -1,5 +1,5 @@
 // The money on the L1, read from the L1 alone: what the vault holds, what was deposited, what was claimed. Set against the ledger.
-import { type Deployment, l1Call, type L1Client, readQueueEntries, testUsdcAbi } from "@tidemark/chain";
+import { type Deployment, l1Call, type L1Client, readBlock, readExistingBlock, readQueueEntries, testUsdcAbi } from "@tidemark/chain";
 import { decodeInboundEntry, type LedgerState } from "@tidemark/ledger";
 import { parseAbiItem } from "viem";
 import type { Conservation } from "../status.ts";
@@ -10,6 +10,7 @@ export class VaultBooks {
   readonly #client: L1Client;
   readonly #deployment: Deployment;
   #readTo: number;
+  #readHash = "";
   #deposits: { index: number; amount: bigint }[] = [];
   readonly #claimed = new Map<number, bigint>();
   #vault = 0n;
@@ -24,18 +25,22 @@ export class VaultBooks {
     return this.#claimed.size;
   }
 
-  /** Reads on to the latest block; balances and events are of the same block. */
+  /** Reads on to the latest block, or all anew after a reorg; balances and events are of the same block. */
   async refresh(): Promise<void> {
-    const head = await l1Call("head", () => this.#client.getBlockNumber({ cacheTime: 0 }));
-    const to = Number(head);
-    if (to > this.#readTo) {
+    const head = await readExistingBlock(this.#client, "latest");
+    if (this.#readHash !== "") {
+      const before = await readBlock(this.#client, this.#readTo);
+      if (before?.hash !== this.#readHash) this.#forget();
+    }
+    if (head.number > this.#readTo) {
       const from = this.#readTo + 1;
-      for (const { index, bytes } of await readQueueEntries(this.#client, this.#deployment, from, to)) {
+      for (const { index, bytes } of await readQueueEntries(this.#client, this.#deployment, from, head.number)) {
         const decoded = decodeInboundEntry(bytes);
         if (decoded.ok && decoded.entry.type === "deposit") this.#deposits.push({ index, amount: BigInt(decoded.entry.amount) });
       }
-      await this.#readClaims(BigInt(from), head);
-      this.#readTo = to;
+      await this.#readClaims(BigInt(from), BigInt(head.number));
+      this.#readTo = head.number;
+      this.#readHash = head.hash;
     }
     this.#vault = await l1Call("vault", () =>
       this.#client.readContract({
@@ -43,9 +48,21 @@ export class VaultBooks {
         abi: testUsdcAbi,
         functionName: "balanceOf",
         args: [this.#deployment.custody],
-        blockNumber: head,
+        blockNumber: BigInt(head.number),
       }),
     );
+    // A reorg while it was read would have mixed two chains.
+    if ((await readBlock(this.#client, head.number))?.hash !== head.hash) {
+      this.#forget();
+      await this.refresh();
+    }
+  }
+
+  #forget(): void {
+    this.#readTo = this.#deployment.deployedAtBlock - 1;
+    this.#readHash = "";
+    this.#deposits = [];
+    this.#claimed.clear();
   }
 
   async #readClaims(fromBlock: bigint, toBlock: bigint): Promise<void> {

@@ -1,7 +1,6 @@
 // The clock of the venue: one step of the market after the other, each in the same order, each durable before the next.
 import { setImmediate as yieldTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Deployment } from "@tidemark/chain";
-import { createCustodyClient } from "@tidemark/chain";
 import type { Command, Engine } from "@tidemark/engine";
 import type { Journal } from "@tidemark/journal";
 import { type TimestampMs, timestampMs } from "@tidemark/num";
@@ -15,14 +14,13 @@ import { conservationGap, statusJson, type VenueStatus } from "../status.ts";
 import type { Tally } from "../tally.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import type { Claims } from "./claims.ts";
-import { OPERATOR } from "./contracts.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import type { InboundFeed } from "./inbound.ts";
 import type { VenueL1 } from "./l1.ts";
-import { l1Listing } from "./onboarding.ts";
 import type { Outlet } from "./outlet.ts";
 import type { Processes } from "./processes.ts";
 import type { Schedule } from "./schedule.ts";
+import type { SeriesLister } from "./seriesLister.ts";
 import { statusOf } from "./statusOf.ts";
 import type { VaultBooks } from "./vault.ts";
 
@@ -39,6 +37,7 @@ export interface VenueParts {
   gatekeeper: Gatekeeper;
   inbound: InboundFeed;
   schedule: Schedule;
+  lister: SeriesLister;
   tally: Tally;
   outlet: Outlet;
   sequencer: Sequencer;
@@ -55,6 +54,8 @@ const VAULT_WALL_MS = 1_000;
 const DRAIN_WINDOW_SHARE = 0.1;
 const DRAIN_WALL_MS_MAX = 120_000;
 const COMMANDS_BETWEEN_YIELDS = 32;
+const OVERTIME_FACTOR = 3;
+const OVERTIME_SECONDS = 30;
 
 export class Venue {
   readonly parts: VenueParts;
@@ -66,8 +67,8 @@ export class Venue {
   #statusWallMs = 0;
   #vaultWallMs = 0;
   #snapshotSequence: number;
-  #listing: Promise<void> | null = null;
   #sinceYield = 0;
+  #steps = 0;
   /** The last moment of trading: what the picture in the docs shows. */
   tradingStatus: VenueStatus | null = null;
 
@@ -85,6 +86,10 @@ export class Venue {
   get wallSeconds(): number {
     return (Date.now() - this.#startedWallMs) / 1_000;
   }
+  /** Seconds of trading so far as the machine should need them: on a slow one they take longer on the wall. */
+  get tradedSeconds(): number {
+    return (this.#steps * this.parts.config.stepWallMs) / 1_000;
+  }
 
   /** Stops the venue at the next step; the first failure is the one that counts. */
   fail(error: Error): void {
@@ -96,13 +101,22 @@ export class Venue {
     this.#stopRequested = true;
   }
 
-  /** Steps until `seconds` of wall time have passed, the data end, or a stop is requested. */
+  /**
+   * Trades until the steps of `seconds` are done, the data end, or a stop is requested. Steps are counted, not the wall's seconds, so that
+   * a slow machine trades the same market; it gives up after OVERTIME_FACTOR times the seconds.
+   */
   async trade(seconds: number | null, show: ShowStatus): Promise<void> {
     const { config, source } = this.parts;
     this.phase = "trading";
     this.#startedWallMs = Date.now();
     let nextWallMs = Date.now();
-    while (!this.#stopRequested && (seconds === null || this.wallSeconds < seconds)) {
+    this.#steps = 0;
+    while (!this.#stopRequested && (seconds === null || this.tradedSeconds < seconds)) {
+      if (seconds !== null && this.wallSeconds > OVERTIME_FACTOR * seconds + OVERTIME_SECONDS) {
+        this.parts.tally.tell(`this machine is too slow: ${this.tradedSeconds.toFixed(0)} of ${seconds} seconds traded`);
+        break;
+      }
+      this.#steps++;
       const { timeMs, jump } = source.clock(this.#timeMs + config.speed * config.stepWallMs);
       if (timeMs > source.endMs) {
         this.parts.tally.tell("the recorded data end here");
@@ -119,14 +133,14 @@ export class Venue {
 
   async #step(trading: boolean): Promise<void> {
     this.#throwFailure();
-    const { l1, inbound, schedule, floor, view, gatekeeper, sequencer, tally, claims, processes } = this.parts;
+    const { l1, inbound, schedule, floor, view, gatekeeper, sequencer, tally, claims, processes, lister } = this.parts;
     const timeMs = timestampMs(this.#timeMs);
     await l1.embedded.mine(Math.floor(timeMs / 1_000));
     for (const command of await inbound.poll(timeMs)) this.#submit(command);
     if (trading) {
       for (const command of schedule.due(timeMs)) await this.#submitYielding(command);
       for (const command of await gatekeeper.admit(floor.step(timeMs, view))) await this.#submitYielding(command);
-      this.#listNewSeries(timeMs);
+      lister.advance(timeMs);
     }
     this.#submit({ kind: "tick", timeMs });
     await sequencer.settled();
@@ -152,19 +166,14 @@ export class Venue {
     await yieldTurn();
   }
 
-  #listNewSeries(timeMs: number): void {
-    const series = this.parts.schedule.newSeries(timeMs);
-    if (series.length === 0) return;
-    const custody = createCustodyClient(this.parts.l1.client, this.parts.deployment);
-    const before = this.#listing ?? Promise.resolve();
-    this.#listing = before
-      .then(() => custody.listSeries(OPERATOR.lister, series.map(l1Listing)))
-      .catch((error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))));
+  async #snapshotWhenDue(timeMs: TimestampMs): Promise<void> {
+    const { journal, config } = this.parts;
+    if (journal.lastSequence() - this.#snapshotSequence < config.snapshotEveryCommands) return;
+    await this.#snapshot(timeMs);
   }
 
-  async #snapshotWhenDue(timeMs: TimestampMs): Promise<void> {
-    const { journal, engine, config } = this.parts;
-    if (journal.lastSequence() - this.#snapshotSequence < config.snapshotEveryCommands) return;
+  async #snapshot(timeMs: TimestampMs): Promise<void> {
+    const { journal, engine } = this.parts;
     this.#submit({ kind: "checkpoint", timeMs });
     this.#snapshotSequence = journal.lastSequence();
     await journal.writeSnapshot(this.#snapshotSequence, engine.snapshot());
@@ -184,6 +193,8 @@ export class Venue {
     writeFileWhole(this.parts.folder.status, statusJson(status));
     const gap = conservationGap(status.conservation);
     if (gap !== 0n) {
+      // Money that the L1 took back is the cause, where that is what happened.
+      await this.parts.inbound.checkFinalised();
       this.fail(new NodeError("CONSERVATION", `the vault and the ledger differ by ${gap} micro-USDC`, { exitCode: ExitCode.invariantBroken }));
     }
   }
@@ -192,7 +203,8 @@ export class Venue {
   async drain(show: ShowStatus): Promise<void> {
     const { config, processes } = this.parts;
     this.phase = "becoming final";
-    this.#submit({ kind: "checkpoint", timeMs: timestampMs(this.#timeMs) });
+    // The snapshot makes a run short to continue and gives its replay a second beginning.
+    await this.#snapshot(timestampMs(this.#timeMs));
     await this.parts.sequencer.settled();
     processes.flush();
     const deadline = Date.now() + DRAIN_WALL_MS_MAX;

@@ -1,5 +1,5 @@
-// Finds the embedded L1 that an earlier, killed life of the venue left behind, by the state file in its command line: a process id
-// in a file may belong to somebody else by now, and two nodes with one state file would overwrite each other.
+// Finds processes that an earlier, killed life of the venue left behind, by the paths in their command lines: a process id in a
+// file may belong to somebody else by now.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,12 +30,12 @@ function fromProcessList(): RunningProcess[] {
   const list = execFileSync("ps", ["-A", "-o", "pid=,args="], { encoding: "utf8", maxBuffer: 16 << 20 });
   return list.split("\n").flatMap((line) => {
     const match = /^\s*(\d+)\s+(.*)$/.exec(line);
-    return match === null ? [] : [{ processId: Number(match[1]), command: match[2] as string }];
+    return match === null ? [] : [{ processId: Number(match[1]), command: `${match[2]} ` }];
   });
 }
 
-/** Process ids of the nodes that keep their state in `stateFile`; null where the system does not tell. */
-export function nodesWithState(stateFile: string): number[] | null {
+/** Other processes whose command line holds all the words; null where the system does not tell. */
+function processesWith(words: readonly string[]): number[] | null {
   if (process.platform === "win32") return null;
   let running: RunningProcess[];
   try {
@@ -44,20 +44,27 @@ export function nodesWithState(stateFile: string): number[] | null {
     return null;
   }
   return running
-    .filter(({ command, processId }) => processId !== process.pid && command.includes("anvil") && command.includes(` --state ${stateFile} `))
+    .filter(({ command, processId }) => processId !== process.pid && words.every((word) => command.includes(word)))
     .map(({ processId }) => processId);
 }
 
+/** Nodes that keep their state in this file. Two of them would overwrite each other. */
+export const nodesWithState = (stateFile: string): number[] | null => processesWith(["anvil", ` --state ${stateFile} `]);
+
+/** Proposers of this data folder. Two of them would give the same L1 nonce away. */
+export const proposersOf = (dataFolder: string): number[] | null => processesWith([` propose --data-dir ${dataFolder} `]);
+
+/** A process that has ended but that nobody has waited for yet counts as gone. */
 function isAlive(processId: number): boolean {
   try {
     process.kill(processId, 0);
-    return true;
+    return process.platform !== "linux" || readFileSync(`/proc/${processId}/cmdline`, "utf8") !== "";
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 
-function signal(processId: number, name: "SIGTERM" | "SIGKILL"): void {
+export function signalProcess(processId: number, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(processId, name);
   } catch {
@@ -65,13 +72,13 @@ function signal(processId: number, name: "SIGTERM" | "SIGKILL"): void {
   }
 }
 
-/** Asks the node to end, which makes it write its state, and insists when it does not. Resolves when it is gone. */
-export async function endNode(processId: number): Promise<void> {
-  signal(processId, "SIGTERM");
+/** Asks the process to end, which lets a node write its state, and insists when it does not. Resolves when it is gone. */
+export async function endProcess(processId: number): Promise<void> {
+  signalProcess(processId, "SIGTERM");
   const deadline = Date.now() + TERMINATE_TIMEOUT_MS;
   while (isAlive(processId)) {
-    if (Date.now() > deadline) signal(processId, "SIGKILL");
-    if (Date.now() > 2 * TERMINATE_TIMEOUT_MS + deadline) return;
+    if (Date.now() > deadline) signalProcess(processId, "SIGKILL");
+    if (Date.now() > deadline + TERMINATE_TIMEOUT_MS) return;
     await sleep(POLL_MS);
   }
 }

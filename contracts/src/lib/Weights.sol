@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Cells} from "./Cells.sol";
+import {Limits} from "./Limits.sol";
+
+/// @title Weight of a cycle: bytes of the largest one-transaction witness against it
+/// @notice packages/ledger/src/weight.ts, integer by integer. Computed from the payload alone.
+/// @dev Sums are below 2^32: a payload is below 2^17 bytes and each of its bytes weighs less than 2^12.
+library Weights {
+    uint256 private constant RING_WITNESS = Cells.RING_BYTES + 32 * Limits.RING_TREE_DEPTH;
+    uint256 private constant INSTRUMENT_WITNESS = Cells.INSTRUMENT_BYTES + 32 * Limits.INSTRUMENT_TREE_DEPTH;
+    uint256 private constant UNDERLYING_CELL_MAX =
+        Cells.UNDERLYING_FIXED_BYTES + Limits.EXPIRIES_MAX * Cells.SURFACE_BYTES;
+    uint256 private constant UNDERLYING_WITNESS = UNDERLYING_CELL_MAX + 32 * Limits.UNDERLYING_TREE_DEPTH;
+    uint256 private constant OUTBOX_WITNESS = 32 * Limits.OUTBOX_TREE_DEPTH;
+    uint256 private constant ACCOUNT_WITNESS_FIXED =
+        Cells.ACCOUNT_FIXED_BYTES + Limits.DELEGATES_MAX * Cells.DELEGATE_BYTES + 32 * Limits.ACCOUNT_TREE_DEPTH;
+    /// @dev log2 of INSTRUMENTS_MAX and UNDERLYINGS_MAX.
+    uint256 private constant INSTRUMENT_USED_DEPTH = 20;
+    uint256 private constant UNDERLYING_USED_DEPTH = 3;
+    /// @dev More distinct instruments than a cycle within the limit may touch.
+    uint256 private constant SET_SLOTS = 256;
+    uint256 private constant SET_MAX = Limits.CYCLE_WEIGHT_MAX / INSTRUMENT_WITNESS + 1;
+
+    struct Trade {
+        uint256 root;
+        uint256 rule;
+        /// @dev Distinct instruments, counted up to SET_MAX: that many are beyond the limit by themselves.
+        uint256 instruments;
+        /// @dev Memory address of an open-addressing set of SET_SLOTS words: instrument + 1, or 0.
+        uint256 set;
+    }
+
+    function emptyTrade() internal pure returns (Trade memory weights) {
+        uint256 set;
+        assembly ("memory-safe") {
+            set := mload(0x40)
+            let bytes_ := mul(SET_SLOTS, 32)
+            calldatacopy(set, calldatasize(), bytes_)
+            mstore(0x40, add(set, bytes_))
+        }
+        weights.set = set;
+    }
+
+    function addInstrument(Trade memory weights, uint256 instrument) internal pure {
+        unchecked {
+            if (weights.instruments >= SET_MAX) return;
+            uint256 set = weights.set;
+            uint256 slot = instrument % SET_SLOTS;
+            // At most SET_MAX < SET_SLOTS slots are taken.
+            while (true) {
+                uint256 offset = set + 32 * slot;
+                uint256 held = uint256(Cells.readWord(offset));
+                if (held == instrument + 1) return;
+                if (held == 0) {
+                    Cells.writeWord(offset, bytes32(instrument + 1));
+                    weights.instruments += 1;
+                    return;
+                }
+                slot = (slot + 1) % SET_SLOTS;
+            }
+        }
+    }
+
+    function addAccount(Trade memory weights, uint256 positionCount, uint256 entryCount, uint256 legCount) internal pure {
+        unchecked {
+            uint256 both = account(positionCount) + entryCount * RING_WITNESS;
+            weights.root += both;
+            uint256 rule = both + margin(positionCount + legCount);
+            if (rule > weights.rule) weights.rule = rule;
+        }
+    }
+
+    /// @notice Weight of a trade cycle of `length` payload bytes.
+    function trade(Trade memory weights, uint256 length) internal pure returns (uint256) {
+        unchecked {
+            uint256 root = account(0) + weights.root + weights.instruments * INSTRUMENT_WITNESS;
+            return length + (root > weights.rule ? root : weights.rule);
+        }
+    }
+
+    function report(uint256 length) internal pure returns (uint256) {
+        return length + UNDERLYING_WITNESS + INSTRUMENT_WITNESS;
+    }
+
+    function rows(uint256 length, uint256 count) internal pure returns (uint256) {
+        return length + UNDERLYING_WITNESS + count * INSTRUMENT_WITNESS;
+    }
+
+    function expiry(uint256 length, uint256 accounts, uint256 instruments) internal pure returns (uint256) {
+        return length + UNDERLYING_WITNESS + accounts + instruments * INSTRUMENT_WITNESS;
+    }
+
+    /// @notice `rule`: the heaviest withdrawal by `outboundRule`; `root`: the sum of `outboundRoot`.
+    function outbound(uint256 length, uint256 root, uint256 rule) internal pure returns (uint256) {
+        root += OUTBOX_WITNESS;
+        return length + (root > rule ? root : rule);
+    }
+
+    function outboundRoot(uint256 positionCount) internal pure returns (uint256) {
+        return account(positionCount) + RING_WITNESS;
+    }
+
+    function outboundRule(uint256 positionCount) internal pure returns (uint256) {
+        return account(positionCount) + RING_WITNESS + margin(positionCount) + account(0);
+    }
+
+    /// @notice What an inbound cycle weighs beside its entries.
+    function inboundBase() internal pure returns (uint256) {
+        return 11 + OUTBOX_WITNESS;
+    }
+
+    /// @notice What an entry of that type brings beside its payload.
+    function inboundEntry(uint256 entryType, uint256) internal pure returns (uint256) {
+        if (entryType == 9) return UNDERLYING_WITNESS + 32 * Limits.INSTRUMENT_TREE_DEPTH;
+        uint256 full = account(Limits.POSITIONS_MAX);
+        return entryType == 6 ? full + margin(Limits.POSITIONS_MAX) : full;
+    }
+
+    function account(uint256 positionCount) internal pure returns (uint256) {
+        return ACCOUNT_WITNESS_FIXED + positionCount * Cells.POSITION_BYTES;
+    }
+
+    /// @notice Rows and underlyings that the margin of an account with that many instruments needs.
+    function margin(uint256 instruments) internal pure returns (uint256) {
+        unchecked {
+            uint256 underlyings = instruments < Limits.UNDERLYINGS_MAX ? instruments : Limits.UNDERLYINGS_MAX;
+            return instruments * Cells.INSTRUMENT_BYTES
+                + 32 * _siblings(instruments, INSTRUMENT_USED_DEPTH, Limits.INSTRUMENT_TREE_DEPTH)
+                + underlyings * UNDERLYING_CELL_MAX
+                + 32 * _siblings(underlyings, UNDERLYING_USED_DEPTH, Limits.UNDERLYING_TREE_DEPTH);
+        }
+    }
+
+    /// @dev With c(j) = min(leaves, 2^j) covered nodes at level j: depth − used + Σ 2·c(j−1) − c(j).
+    function _siblings(uint256 leaves, uint256 used, uint256 depth) private pure returns (uint256 siblings) {
+        unchecked {
+            if (leaves == 0) return 0;
+            uint256 covered = 1;
+            siblings = depth - used;
+            for (uint256 level = 1; level <= used; ++level) {
+                uint256 below = leaves < (1 << level) ? leaves : (1 << level);
+                siblings += 2 * covered - below;
+                covered = below;
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+// Which cells a fault needs: "root" every cell that the cycle reads or writes outside margins, "rule at account" what
+// concerns that account, the rows of its positions included.
+import {
+  type Cycle,
+  CYCLE_BYTES_MAX,
+  CYCLE_WEIGHT_MAX,
+  cycleBytes,
+  cycleWeight,
+  type InboundEntry,
+  INSURANCE_ACCOUNT,
+  type LedgerState,
+  RING_SLOTS,
+  type TradeAccount,
+  TREASURY_ACCOUNT,
+} from "@tidemark/ledger";
+import { assertNever, U48_MAX } from "@tidemark/num";
+
+export interface WitnessCells {
+  /** Account → slots of its order ring. */
+  accounts: Map<number, Set<number>>;
+  instruments: Set<number>;
+  underlyings: Set<number>;
+  outbox: Set<number>;
+}
+
+function noCells(): WitnessCells {
+  return { accounts: new Map(), instruments: new Set(), underlyings: new Set(), outbox: new Set() };
+}
+
+function addAccount(cells: WitnessCells, account: number): Set<number> {
+  let slots = cells.accounts.get(account);
+  if (slots === undefined) {
+    slots = new Set();
+    cells.accounts.set(account, slots);
+  }
+  return slots;
+}
+
+function addTradeAccount(cells: WitnessCells, trade: Readonly<TradeAccount>): void {
+  const slots = addAccount(cells, trade.account);
+  for (const { order } of trade.entries) {
+    slots.add(order.nonce % RING_SLOTS);
+    for (const leg of order.legs) cells.instruments.add(leg.instrument);
+  }
+}
+
+function addUnderlyings(state: LedgerState, cells: WitnessCells): void {
+  for (const number of cells.instruments) {
+    const instrument = state.instrument(number);
+    if (instrument !== undefined) cells.underlyings.add(instrument.underlying);
+  }
+}
+
+/** Rows that the margin of the account as it stands needs, and their underlyings. */
+function addPositions(state: LedgerState, cells: WitnessCells, account: number): void {
+  for (const { instrument } of state.account(account)?.positions ?? []) cells.instruments.add(instrument);
+  addUnderlyings(state, cells);
+}
+
+function addInboundEntry(state: LedgerState, cells: WitnessCells, entry: Readonly<InboundEntry>): void {
+  if (entry.type === "listSeries") {
+    cells.underlyings.add(entry.underlying);
+    return;
+  }
+  addAccount(cells, entry.account);
+  if (entry.type !== "forcedWithdrawal") return;
+  addAccount(cells, INSURANCE_ACCOUNT);
+  addPositions(state, cells, entry.account);
+}
+
+/** Cells that the entries may append: leaves behind the last instrument and the last withdrawal. */
+function addAppended(state: LedgerState, cells: WitnessCells, entries: readonly InboundEntry[]): void {
+  let instruments = 0;
+  let payments = 0;
+  for (const entry of entries) {
+    if (entry.type === "listSeries") instruments += 1 + 2 * entry.strikes.length;
+    else if (entry.type === "deposit" || entry.type === "forcedWithdrawal") payments += 1;
+  }
+  for (let i = 0; i < instruments; i++) cells.instruments.add(state.instrumentCount + i);
+  for (let i = 0; i < payments; i++) cells.outbox.add(state.outboxCount + i);
+}
+
+/** Refused before any cell is looked at: such a cycle may name more cells than a challenge can bring. */
+function isRefusedInGeneral(state: LedgerState, cycle: Readonly<Cycle>): boolean {
+  if (cycle.timeMs > U48_MAX || cycle.timeMs < state.globals.timeMs) return true;
+  return cycleBytes(cycle) > CYCLE_BYTES_MAX || cycleWeight(cycle) > CYCLE_WEIGHT_MAX;
+}
+
+/** Cells of a fault "root". `state` is the one before the cycle. */
+export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): WitnessCells {
+  const cells = noCells();
+  if (isRefusedInGeneral(state, cycle)) return cells;
+  switch (cycle.kind) {
+    case "report": {
+      cells.underlyings.add(cycle.underlying);
+      const underlying = state.underlying(cycle.underlying);
+      if (underlying?.hasPerpetual === true) cells.instruments.add(underlying.perpetual);
+      return cells;
+    }
+    case "rows":
+      cells.underlyings.add(cycle.underlying);
+      for (const instrument of cycle.instruments) cells.instruments.add(instrument);
+      return cells;
+    case "trade":
+      addAccount(cells, TREASURY_ACCOUNT);
+      for (const account of cycle.accounts) addTradeAccount(cells, account);
+      return cells;
+    case "liquidation":
+      for (const account of [TREASURY_ACCOUNT, INSURANCE_ACCOUNT, cycle.account]) addAccount(cells, account);
+      for (const leg of cycle.legs) cells.instruments.add(leg.instrument);
+      for (const account of cycle.counterparties) addTradeAccount(cells, account);
+      return cells;
+    case "expiry":
+      cells.underlyings.add(cycle.underlying);
+      for (const instrument of cycle.instruments) cells.instruments.add(instrument);
+      for (const { account, instruments } of cycle.realisations) {
+        addAccount(cells, account);
+        for (const instrument of instruments) cells.instruments.add(instrument);
+      }
+      return cells;
+    case "inbound":
+      for (const entry of cycle.entries) addInboundEntry(state, cells, entry);
+      addAppended(state, cells, cycle.entries);
+      return cells;
+    case "outbound":
+      addAccount(cells, INSURANCE_ACCOUNT);
+      for (const { withdrawal } of cycle.withdrawals) {
+        addAccount(cells, withdrawal.account).add(withdrawal.nonce % RING_SLOTS);
+      }
+      for (let i = 0; i < cycle.withdrawals.length; i++) cells.outbox.add(state.outboxCount + i);
+      return cells;
+    default:
+      return assertNever(cycle, "cycle");
+  }
+}
+
+/** Cells of a fault "rule at account". Kinds whose rule is shown by execution alone need none. */
+export function accountFaultCells(state: LedgerState, cycle: Readonly<Cycle>, account: number): WitnessCells {
+  const cells = noCells();
+  if (isRefusedInGeneral(state, cycle)) return cells;
+  switch (cycle.kind) {
+    case "trade":
+    case "liquidation": {
+      const trades = cycle.kind === "trade" ? cycle.accounts : cycle.counterparties;
+      addAccount(cells, account);
+      for (const trade of trades) if (trade.account === account) addTradeAccount(cells, trade);
+      if (cycle.kind === "liquidation" && cycle.account === account) {
+        for (const leg of cycle.legs) cells.instruments.add(leg.instrument);
+      }
+      addPositions(state, cells, account);
+      return cells;
+    }
+    case "outbound": {
+      addAccount(cells, INSURANCE_ACCOUNT);
+      const slots = addAccount(cells, account);
+      for (const { withdrawal } of cycle.withdrawals) {
+        if (withdrawal.account === account) slots.add(withdrawal.nonce % RING_SLOTS);
+      }
+      addPositions(state, cells, account);
+      return cells;
+    }
+    case "report":
+    case "rows":
+    case "expiry":
+    case "inbound":
+      return cells;
+    default:
+      return assertNever(cycle, "cycle");
+  }
+}

@@ -1,0 +1,134 @@
+// The rule contracts in one anvil: code is placed at fixed addresses, verdicts are read by eth_call in JSON-RPC batches.
+import { type EmbeddedL1, startEmbeddedL1 } from "@tidemark/chain";
+import { encodeParameters, type ParameterSet } from "@tidemark/ledger";
+import { bytesToHex } from "@tidemark/num";
+import { type Abi, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
+import { compiledRules } from "./compile.ts";
+
+/** Kind code → contract. */
+export const RULES: Readonly<Record<number, string>> = {
+  1: "ReportRule",
+  2: "RowsRule",
+  3: "TradeRule",
+  8: "ExpiryRule",
+  9: "InboundRule",
+  10: "OutboundRule",
+};
+const RULE_ADDRESS_BASE = 0x7100;
+const PARAMETERS_ADDRESS_BASE = 0x7200;
+/** No challenge may need more; a call that does fails, and with it the test. */
+export const CHALLENGE_GAS = 12_000_000;
+const BATCH_CALLS = 64;
+
+const addressOf = (number: number): Hex => `0x${number.toString(16).padStart(40, "0")}`;
+
+export interface RuleCall {
+  /** Kind code whose rule judges. */
+  kind: number;
+  face: "execute" | "check";
+  parameters: Hex;
+  preStateRoot: Hex;
+  payload: Uint8Array;
+  witness: Uint8Array;
+  /** Of face check. */
+  account?: number;
+}
+
+export interface RuleAnswer {
+  /** −1: the call reverted; `error` then says why. */
+  code: number;
+  /** Of face execute. */
+  root: Hex;
+  error: string;
+}
+
+interface RpcAnswer {
+  id: number;
+  result?: Hex;
+  error?: { message: string; data?: unknown };
+}
+
+export class RuleEvm {
+  readonly #l1: EmbeddedL1;
+  readonly #abi: Abi;
+  #stores = 0;
+
+  private constructor(l1: EmbeddedL1, abi: Abi) {
+    this.#l1 = l1;
+    this.#abi = abi;
+  }
+
+  static async start(): Promise<RuleEvm> {
+    const compiled = compiledRules();
+    const abi = compiled["ICycleRule"]?.abi;
+    if (abi === undefined) throw new Error("ICycleRule was not compiled");
+    const evm = new RuleEvm(await startEmbeddedL1(), abi);
+    for (const [kind, name] of Object.entries(RULES)) {
+      await evm.#rpc("anvil_setCode", [addressOf(RULE_ADDRESS_BASE + Number(kind)), compiled[name]?.runtime]);
+    }
+    return evm;
+  }
+
+  /** Places a parameter set as ParameterStore's constructor does and returns its address. */
+  async storeParameters(parameters: ParameterSet): Promise<Hex> {
+    const address = addressOf(PARAMETERS_ADDRESS_BASE + this.#stores++);
+    await this.#rpc("anvil_setCode", [address, `0x00${bytesToHex(encodeParameters(parameters)).slice(2)}`]);
+    return address;
+  }
+
+  async #rpc(method: string, params: unknown[]): Promise<unknown> {
+    const [answer] = await this.#post([{ jsonrpc: "2.0", id: 0, method, params }]);
+    if (answer?.error !== undefined) throw new Error(`${method}: ${answer.error.message}`);
+    return answer?.result;
+  }
+
+  async #post(body: object[]): Promise<RpcAnswer[]> {
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(this.#l1.url, { method: "POST", headers, body: JSON.stringify(body) });
+    return (await response.json()) as RpcAnswer[];
+  }
+
+  #dataOf(call: Readonly<RuleCall>): Hex {
+    const payload = bytesToHex(call.payload);
+    const witness = bytesToHex(call.witness);
+    const common = [call.parameters, call.preStateRoot, payload];
+    const args = call.face === "execute" ? [...common, witness] : [...common, BigInt(call.account ?? 0), witness];
+    return encodeFunctionData({ abi: this.#abi, functionName: call.face, args });
+  }
+
+  /** `gas` of a whole transaction: calldata included. */
+  async estimate(call: Readonly<RuleCall>): Promise<number> {
+    const to = addressOf(RULE_ADDRESS_BASE + call.kind);
+    return Number(await this.#rpc("eth_estimateGas", [{ to, data: this.#dataOf(call), gas: "0x2faf080" }]));
+  }
+
+  #answerOf(call: Readonly<RuleCall>, answer: RpcAnswer | undefined): RuleAnswer {
+    if (answer?.result === undefined) {
+      const why = `${answer?.error?.message ?? "no answer"} ${JSON.stringify(answer?.error?.data ?? "")}`;
+      return { code: -1, root: "0x", error: why };
+    }
+    const result = decodeFunctionResult({ abi: this.#abi, functionName: call.face, data: answer.result });
+    if (call.face === "check") return { code: Number(result as bigint), root: "0x", error: "" };
+    const [code, root] = result as readonly [bigint, Hex];
+    return { code: Number(code), root, error: "" };
+  }
+
+  async call(calls: readonly RuleCall[]): Promise<RuleAnswer[]> {
+    const answers: RuleAnswer[] = [];
+    for (let from = 0; from < calls.length; from += BATCH_CALLS) {
+      const part = calls.slice(from, from + BATCH_CALLS);
+      const gas = `0x${CHALLENGE_GAS.toString(16)}`;
+      const body = part.map((call, id) => {
+        const params = [{ to: addressOf(RULE_ADDRESS_BASE + call.kind), data: this.#dataOf(call), gas }, "latest"];
+        return { jsonrpc: "2.0", id, method: "eth_call", params };
+      });
+      const byId = new Map((await this.#post(body)).map((answer) => [answer.id, answer]));
+      part.forEach((call, id) => answers.push(this.#answerOf(call, byId.get(id))));
+    }
+    return answers;
+  }
+
+  stop(): Promise<void> {
+    return this.#l1.stop();
+  }
+}

@@ -1,0 +1,211 @@
+// A random venue whose every cycle is also judged by the compiled rules: calls are collected while the stream runs, with
+// witnesses of the state before the cycle, and compared in batches.
+import { type Cycle, type CycleVerdict, decodeCycle, encodeCycle, type LedgerState } from "@tidemark/ledger";
+import type { Hex } from "viem";
+import type { Random } from "../../../ledger/test/random.ts";
+import { type Coverage, Stream } from "../../../ledger/test/stream/stream.ts";
+import { WideStream } from "../../../ledger/test/stream/wide.ts";
+import { accountFaultCells, encodeWitness, rootFaultCells } from "../../src/index.ts";
+import { RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
+
+/** Codes that only the rule at one account shows: open epoch, exposure, marks and margin. */
+const ACCOUNT_CODES = new Set([404, 415, 420, 421, 1009, 1010]);
+const NO_WITNESS = new Uint8Array(0);
+const FLUSH_CALLS = 512;
+const HOSTILE_SHARE = 0.5;
+
+interface Case {
+  execute: RuleCall;
+  /** The same with a witness that is not the state's: it reverts, or changed nothing that counts. */
+  hostile: RuleCall | null;
+  checks: RuleCall[];
+  verdict: CycleVerdict;
+  /** Enough to run it again. */
+  where: string;
+}
+
+/** Counts by kind and code; 0 = accepted. */
+export class Agreement {
+  readonly counts = new Map<string, number>();
+  cycles = 0;
+  accepted = 0;
+  calls = 0;
+  hostile = 0;
+  hostileReverts = 0;
+
+  add(kind: number, code: number): void {
+    const key = `${RULES[kind]} ${code}`;
+    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    this.cycles += 1;
+    if (code === 0) this.accepted += 1;
+  }
+
+  table(): string {
+    const rows = [...this.counts].sort((a, b) => a[0].localeCompare(b[0], "en", { numeric: true }));
+    const share = ((100 * this.accepted) / Math.max(1, this.cycles)).toFixed(1);
+    const head = `cycles ${this.cycles}, accepted ${share}%, calls ${this.calls}, hostile witnesses ${this.hostile} (${this.hostileReverts} reverted)`;
+    return [head, ...rows.map(([key, count]) => `${key.padEnd(24)} ${count}`)].join("\n");
+  }
+}
+
+function checksOf(
+  state: LedgerState,
+  cycle: Cycle,
+  common: Pick<RuleCall, "kind" | "parameters" | "preStateRoot" | "payload">,
+): RuleCall[] {
+  const accounts = new Set<number>();
+  if (cycle.kind === "trade") for (const { account } of cycle.accounts) accounts.add(account);
+  if (cycle.kind === "outbound") for (const { withdrawal } of cycle.withdrawals) accounts.add(withdrawal.account);
+  // A refused giant would name more accounts than any challenge: a few say enough.
+  return [...accounts].slice(0, 8).map((account): RuleCall => {
+    const witness = encodeWitness(state, accountFaultCells(state, cycle, account));
+    return { ...common, face: "check", account, witness };
+  });
+}
+
+/** Collects a stream's cycles with their witnesses and compares them with the contracts in batches. */
+export class Judge {
+  readonly agreement: Agreement;
+  readonly label: string;
+  readonly #parameters: Hex;
+  readonly #random: Random;
+  #cases: Case[] = [];
+  #calls = 0;
+  #applied = 0;
+
+  constructor(agreement: Agreement, label: string, parameters: Hex, random: Random) {
+    this.agreement = agreement;
+    this.label = label;
+    this.#parameters = parameters;
+    this.#random = random;
+  }
+
+  /** `apply` applies the payload to the stream's ledger. */
+  observe(stream: Stream, payload: Uint8Array, apply: () => CycleVerdict): CycleVerdict {
+    const kind = payload[1] ?? 0;
+    const { state } = stream;
+    const preStateRoot = state.root();
+    const decoding = decodeCycle(payload, state.parameters.domain);
+    const decoded = decoding.ok ? decoding.cycle : null;
+    const common = { kind, parameters: this.#parameters, preStateRoot, payload };
+    const isJudged = RULES[kind] !== undefined;
+    const witness = decoded === null ? NO_WITNESS : encodeWitness(state, rootFaultCells(state, decoded));
+    const checks = decoded === null || !isJudged ? [] : checksOf(state, decoded, common);
+    const verdict = apply();
+    this.#applied += 1;
+    if (isJudged) {
+      const execute: RuleCall = { ...common, face: "execute", witness };
+      const rejection = verdict.ok ? 0 : verdict.rejection.account;
+      const kept = verdict.ok ? checks : checks.filter(({ account }) => account === rejection);
+      const hostile = witness.length > 0 && this.#random.chance(HOSTILE_SHARE) ? this.#hostile(execute) : null;
+      this.#cases.push({ execute, hostile, checks: kept, verdict, where: `${this.label}, cycle ${this.#applied}` });
+      this.#calls += 1 + kept.length;
+    }
+    return verdict;
+  }
+
+  #hostile(execute: RuleCall): RuleCall {
+    const random = this.#random;
+    const { witness } = execute;
+    const at = (): number => random.integer(0, witness.length - 1);
+    const changed = random.pick([
+      () => witness.map((byte, i) => (i === flipped ? byte ^ (1 << bit) : byte)),
+      () => witness.slice(0, at()),
+      () => Uint8Array.of(...witness, random.integer(0, 255)),
+      () => {
+        const [from, to] = [at(), at()];
+        const bytes = witness.slice();
+        bytes.copyWithin(to, from, from + random.integer(1, 64));
+        return bytes;
+      },
+    ]);
+    const flipped = at();
+    const bit = random.integer(0, 7);
+    return { ...execute, witness: changed() };
+  }
+
+  get isFull(): boolean {
+    return this.#calls >= FLUSH_CALLS;
+  }
+
+  /** @throws Error at the first case on which contract and ledger differ. */
+  async compare(evm: RuleEvm): Promise<void> {
+    const cases = this.#cases;
+    this.#cases = [];
+    this.#calls = 0;
+    const calls = cases.flatMap(({ execute, checks, hostile }) => [execute, ...checks, ...(hostile === null ? [] : [hostile])]);
+    const answers = await evm.call(calls);
+    this.agreement.calls += calls.length;
+    let next = 0;
+    for (const one of cases) {
+      const execute = answers[next++] as RuleAnswer;
+      const checks = one.checks.map(() => answers[next++] as RuleAnswer);
+      this.#compare(one, execute, checks);
+      if (one.hostile !== null) this.#compareHostile(one, execute, answers[next++] as RuleAnswer);
+    }
+  }
+
+  #compareHostile({ where, hostile }: Case, execute: RuleAnswer, answer: RuleAnswer): void {
+    this.agreement.hostile += 1;
+    if (answer.code < 0) {
+      this.agreement.hostileReverts += 1;
+      return;
+    }
+    if (answer.code === execute.code && answer.root === execute.root) return;
+    const witness = Buffer.from(hostile?.witness ?? []).toString("hex");
+    throw new Error(`${where}: another witness says ${answer.code} ${answer.root}, the state's ${execute.code}: ${witness}`);
+  }
+
+  #compare({ execute, checks, verdict, where }: Case, answer: RuleAnswer, checked: readonly RuleAnswer[]): void {
+    const code = verdict.ok ? 0 : verdict.rejection.code;
+    const fail = (what: string): never => {
+      const payload = `payload ${Buffer.from(execute.payload).toString("hex")}`;
+      throw new Error(`${where}: kind ${execute.kind}, ledger ${code}: ${what}; ${payload.slice(0, 2000)}`);
+    };
+    this.agreement.add(execute.kind, code);
+    checked.forEach(({ code: found, error }, i) => {
+      if (found < 0) fail(`check of ${checks[i]?.account} reverted: ${error}`);
+    });
+    if (answer.code < 0) fail(`execute reverted: ${answer.error}`);
+    if (verdict.ok) {
+      if (answer.code !== 0 || answer.root !== verdict.root) fail(`execute ${answer.code} ${answer.root}, root ${verdict.root}`);
+      checked.forEach(({ code: found }, i) => {
+        if (found !== 0) fail(`check of ${checks[i]?.account} says ${found}`);
+      });
+      return;
+    }
+    if (answer.code === code) return;
+    if (!ACCOUNT_CODES.has(code)) fail(`execute says ${answer.code}`);
+    if (checked[0]?.code !== code) fail(`execute says ${answer.code}, check of ${verdict.rejection.account} ${checked[0]?.code}`);
+  }
+}
+
+const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
+
+export class JudgedStream extends Stream {
+  readonly judge: Judge;
+
+  constructor(random: Random, coverage: Coverage, judge: Judge) {
+    super(random, coverage);
+    this.judge = judge;
+  }
+
+  override apply(cycle: Cycle | Uint8Array): CycleVerdict {
+    const payload = payloadOf(cycle);
+    return this.judge.observe(this, payload, () => super.apply(payload));
+  }
+}
+
+export class JudgedWideStream extends WideStream {
+  readonly judge: Judge;
+
+  constructor(random: Random, coverage: Coverage, judge: Judge) {
+    super(random, coverage);
+    this.judge = judge;
+  }
+
+  override apply(cycle: Cycle | Uint8Array): CycleVerdict {
+    const payload = payloadOf(cycle);
+    return this.judge.observe(this, payload, () => super.apply(payload));
+  }
+}
