@@ -6,6 +6,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["tidemark-source"], externalConditions: ["node"] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    // Many tests start processes of their own; one file at a time keeps two cores from starving them.
+    fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -200,19 +200,15 @@ export function riskParameters(ledger) {
   const scalars = ledger.SCALAR_RANGES.map(([name, low, high]) =>
     fc.oneof(fc.constant(ledger.DEFAULT_RISK_PARAMETERS[name]), fc.constantFrom(low, high), within(low, high)),
   );
-  const moves = (count) =>
-    fc
-      .uniqueArray(
-        fc.oneof(
-          within(-990, 1500).map((x) => x * 1_000_000),
-          within(-990_000_000, 10 * BILLION),
-          fc.constantFrom(-990_000_000, 10 * BILLION),
-        ),
-        { minLength: count, maxLength: count },
-      )
-      .map((list) => list.sort((a, b) => a - b));
+  const increasing = (move) =>
+    fc.uniqueArray(move, { minLength: 8, maxLength: 8 }).map((list) => list.sort((a, b) => a - b));
+  const moves = fc.oneof(
+    increasing(within(-300, 300).map((x) => x * 1_000_000)),
+    increasing(within(-990, 1500).map((x) => x * 1_000_000)),
+    increasing(fc.oneof(within(-990_000_000, 10 * BILLION), fc.constantFrom(-990_000_000, 10 * BILLION))),
+  );
   return fc
-    .tuple(moves(8), moves(8), fc.tuple(...scalars))
+    .tuple(moves, moves, fc.tuple(...scalars))
     .map(([spot, tails, values]) => {
       const parameters = { version: 1, spotMovesPpb: [0, ...spot], tailMovesPpb: tails };
       ledger.SCALAR_RANGES.forEach(([name], i) => {
@@ -340,8 +336,12 @@ const moneyness = fc.oneof(
 );
 const isUnusual = (times) => fc.integer({ min: 1, max: times }).map((x) => x === 1);
 
-/** @returns a row case: instrument fields and what rows read of the underlying's cell. */
+/** A row case: instrument fields and what rows read of the underlying's cell. */
 export function rowCase(parameters) {
+  return fc.oneof({ weight: 4, arbitrary: usualCase(parameters) }, { weight: 1, arbitrary: sensitiveCase(parameters) });
+}
+
+function usualCase(parameters) {
   const windowMs = parameters.averagingWindowMs;
   return fc
     .record({
@@ -391,6 +391,46 @@ export function rowCase(parameters) {
             ? [other]
             : [{ ...other, expiryMs: Math.max(1, surface.expiryMs - 1) }, surface, other],
         },
+      };
+    });
+}
+
+/**
+ * Options whose value shows the last bits of their volatility: the largest lot, a steep wing that multiplies what the root
+ * loses, and an expiry that leaves σ√T near 1.
+ */
+function sensitiveCase(parameters) {
+  const factorMax =
+    1 + Math.max(0.8, ...[...parameters.spotMovesPpb, ...parameters.tailMovesPpb].map((x) => x / BILLION));
+  return fc
+    .record({
+      isCall: fc.boolean(),
+      forward: logarithmic(1e8, 2e11),
+      k: fc.double({ min: -0.5, max: 0.5, noNaN: true }),
+      b: logarithmic(1e9, 1e12),
+      rho: within(-900_000_000, 900_000_000),
+      variance: fc.double({ min: 0.5, max: 24, noNaN: true }),
+      isBelow: fc.boolean(),
+      total: fc.double({ min: 0.1, max: 2, noNaN: true }),
+    })
+    .map((w) => {
+      const strike = Math.floor(w.forward * Math.exp(w.k));
+      const wing = (w.variance * BILLION) / w.b;
+      const rho = w.rho / BILLION;
+      const z = w.isBelow ? -wing / (1 - rho) : wing / (1 + rho);
+      const surface = {
+        expiryMs: NOW_MS + Math.floor((w.total / w.variance) * YEAR_MS),
+        forward: w.forward,
+        realisedAverage: w.forward,
+        ...{ a: 0, b: w.b, rho: w.rho, m: Math.round((w.k - z) * BILLION), s: 0 },
+      };
+      const largest = Math.max(w.forward * factorMax, strike);
+      return {
+        kind: w.isCall ? 3 : 4,
+        strike,
+        expiryMs: surface.expiryMs,
+        lotNanoCoin: Math.min(2 ** 40, Math.floor(2 ** 40 * 0.999 * (BILLION / largest))),
+        market: { reportMs: NOW_MS, index: w.forward, premiumEma: 0, surfaces: [surface] },
       };
     });
 }

@@ -102,12 +102,14 @@ function queueVectors() {
   const strikes = [1n, 95_000_000_000n, 2n ** 50n - 1n];
   const key = randomAddress();
   const cash = 2n ** 53n - 1n;
+  // With the other deposits as much as may ever be paid in: 2^52 - 1.
+  const rest = 2n ** 52n - 1n - 2_500_000n - 1n;
   const open = (account, owner) => entry(1, u24(account), bytesOf(owner));
   const deposit = (account, amount, payer) => entry(2, u24(account), u64(amount), bytesOf(payer));
   const rows = [
     [alice, "openAccount", [], [open(2, alice)]],
     [bob, "openAccountAndDeposit", [2_500_000n], [open(3, bob), deposit(3, 2_500_000n, bob)]],
-    [alice, "deposit", [2, cash], [deposit(2, cash, alice)]],
+    [alice, "deposit", [2, rest], [deposit(2, rest, alice)]],
     [bob, "deposit", [1, 1n], [deposit(1, 1n, bob)]],
     [
       alice,

@@ -40,7 +40,7 @@ struct OutboxCell {
 /// this contract. A deposit that arrives short is refused; a balance that shrinks later leaves claims uncovered.
 /// @dev Warning: a payment to a recipient that the token refuses cannot be claimed and cannot be redirected.
 /// @dev Warning: accounts cost nothing but gas and their numbers end at 2^24 - 1.
-/// @dev Warning: deposits end for good when all that was ever paid in reaches 2^53 micro-USDC, withdrawn or not: the
+/// @dev Warning: deposits end for good when all that was ever paid in reaches 2^52 micro-USDC, withdrawn or not: the
 /// ledger counts them in one number, and an entry that it cannot count would stop the queue and with it the venue.
 /// @dev Warning: tokens sent here without `deposit` belong to nobody.
 contract Custody is IInboundQueue, ReentrancyGuardTransient {
@@ -86,6 +86,8 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     /// @notice 0 = treasury, 1 = insurance: both exist from genesis and have no owner here.
     uint24 public constant INSURANCE_ACCOUNT = 1;
     uint24 public constant FIRST_ACCOUNT = 2;
+    /// @notice Half of what the ledger's totals hold: cash in sum exceeds what was paid in while premiums are open.
+    uint256 public constant DEPOSITS_BOUND = Limits.CASH_BOUND / 2;
     uint8 private constant ENTRY_OPEN_ACCOUNT = 1;
     uint8 private constant ENTRY_DEPOSIT = 2;
     uint8 private constant ENTRY_KEY_GRANT = 3;
@@ -109,10 +111,10 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     address public immutable escape;
 
     uint64 public queueLength;
-    /// @notice Sum of all deposits ever; below 2^53.
-    uint64 public depositedTotal;
     bool public frozen;
     uint24 private _accountLast = FIRST_ACCOUNT - 1;
+    /// @notice Sum of all deposits ever; below DEPOSITS_BOUND.
+    uint64 public depositedTotal;
     mapping(uint24 account => address) public ownerOf;
     mapping(uint64 length => bytes32) public queueHash;
     /// @notice Time in seconds by which the forced entry at an index must be consumed; 0 for entries not forced.
@@ -332,7 +334,7 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     function _deposit(uint24 account, uint256 amount) private returns (uint64 index) {
         if (amount == 0 || amount >= Limits.CASH_BOUND) revert AmountOutOfRange(amount);
         uint256 total = depositedTotal + amount;
-        if (total >= Limits.CASH_BOUND) revert DepositsExhausted(depositedTotal, amount);
+        if (total >= DEPOSITS_BOUND) revert DepositsExhausted(depositedTotal, amount);
         depositedTotal = uint64(total);
         index = _enqueue(abi.encodePacked(ENTRY_DEPOSIT, account, uint64(amount), msg.sender));
         uint256 balanceBefore = token.balanceOf(address(this));

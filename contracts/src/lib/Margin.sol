@@ -137,35 +137,58 @@ library Margin {
         }
     }
 
-    /// @dev Adds size·(V[s] − V[0]) for s = 0 … 38. Row values are five bytes little-endian: a word turned round holds six of
-    /// them from its low end.
-    function _addRow(uint256 scenarios, uint256 row, int256 size) private pure {
+    /// @dev The 32 bytes at `data`, turned round: row values are five bytes little-endian, six of them lie from its low end.
+    function _sixValues(uint256 data) private pure returns (uint256 word) {
         assembly ("memory-safe") {
-            function reverse(value) -> reversed {
-                let mask := 0x00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF
-                value := or(and(shr(8, value), mask), shl(8, and(value, mask)))
-                mask := 0x0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF
-                value := or(and(shr(16, value), mask), shl(16, and(value, mask)))
-                mask := 0x00000000FFFFFFFF00000000FFFFFFFF00000000FFFFFFFF00000000FFFFFFFF
-                value := or(and(shr(32, value), mask), shl(32, and(value, mask)))
-                mask := 0x0000000000000000FFFFFFFFFFFFFFFF0000000000000000FFFFFFFFFFFFFFFF
-                value := or(and(shr(64, value), mask), shl(64, and(value, mask)))
-                reversed := or(shr(128, value), shl(128, value))
-            }
-            let end := add(scenarios, mul(SCENARIO_COUNT, 32))
-            let word := reverse(mload(row))
-            let mark := and(word, 0xFFFFFFFFFF)
-            let left := 6
-            for { let offset := scenarios } lt(offset, end) { offset := add(offset, 32) } {
-                if iszero(left) {
-                    row := add(row, 30)
-                    word := reverse(mload(row))
-                    left := 6
+            word := mload(data)
+            let mask := 0x00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF
+            word := or(and(shr(8, word), mask), shl(8, and(word, mask)))
+            mask := 0x0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF0000FFFF
+            word := or(and(shr(16, word), mask), shl(16, and(word, mask)))
+            mask := 0x00000000FFFFFFFF00000000FFFFFFFF00000000FFFFFFFF00000000FFFFFFFF
+            word := or(and(shr(32, word), mask), shl(32, and(word, mask)))
+            mask := 0x0000000000000000FFFFFFFFFFFFFFFF0000000000000000FFFFFFFFFFFFFFFF
+            word := or(and(shr(64, word), mask), shl(64, and(word, mask)))
+            word := or(shr(128, word), shl(128, word))
+        }
+    }
+
+    /// @dev Adds size·(V[s] − V[0]) for s = 0 … 38, six scenarios a word.
+    function _addRow(uint256 scenarios, uint256 row, int256 size) private pure {
+        unchecked {
+            uint256 end = scenarios + 32 * SCENARIO_COUNT;
+            uint256 word = _sixValues(row);
+            uint256 mark = word & 0xFFFFFFFFFF;
+            while (true) {
+                uint256 wordEnd = scenarios + 192 < end ? scenarios + 192 : end;
+                assembly ("memory-safe") {
+                    for {} lt(scenarios, wordEnd) { scenarios := add(scenarios, 32) } {
+                        mstore(scenarios, add(mload(scenarios), mul(size, sub(and(word, 0xFFFFFFFFFF), mark))))
+                        word := shr(40, word)
+                    }
                 }
-                let change := sub(and(word, 0xFFFFFFFFFF), mark)
-                mstore(offset, add(mload(offset), mul(size, change)))
-                word := shr(40, word)
-                left := sub(left, 1)
+                if (scenarios == end) return;
+                row += 30;
+                word = _sixValues(row);
+            }
+        }
+    }
+
+    /// @dev Greatest of the row's values; those beyond the scenarios are 0.
+    function _rowMaximum(uint256 row) private pure returns (uint256 most) {
+        unchecked {
+            for (uint256 first = 0; first < SCENARIO_COUNT; first += 6) {
+                uint256 word = _sixValues(row);
+                row += 30;
+                // The last word holds three scenarios and the zero behind them; what follows is another field.
+                uint256 count = SCENARIO_COUNT - first < 6 ? SCENARIO_COUNT - first : 6;
+                assembly ("memory-safe") {
+                    for {} count { count := sub(count, 1) } {
+                        let value := and(word, 0xFFFFFFFFFF)
+                        if gt(value, most) { most := value }
+                        word := shr(40, word)
+                    }
+                }
             }
         }
     }
@@ -293,11 +316,7 @@ library Margin {
             uint256 position = Cells.tail(account) + Cells.TAIL_POSITIONS;
             for (uint256 i = 0; i < count; ++i) {
                 uint256 instrument = _instrumentOf(state, position);
-                uint256 most = 0;
-                for (uint256 s = 0; s < Limits.ROW_LENGTH; ++s) {
-                    uint256 value = Cells.rowValue(instrument, s);
-                    if (value > most) most = value;
-                }
+                uint256 most = _rowMaximum(instrument + Cells.INSTRUMENT_ROW);
                 sum += Cells.absolute(Cells.readSigned32(position + Cells.POSITION_SIZE)) * most;
                 position += Cells.POSITION_BYTES;
             }

@@ -94,7 +94,7 @@ library ScenarioRows {
     /// @notice What the instruments of an expiry and lot share, and the workspace of one of them.
     struct Pricer {
         int256 lotNanoCoin;
-        /// Of the surface, micro-USD; 0 for a perpetual.
+        /// Of the surface, micro-USD. This and what follows up to the forwards no perpetual uses or changes.
         int256 forward;
         int256 rootOfTime;
         int256 upFactor;
@@ -200,7 +200,6 @@ library ScenarioRows {
             if (index == 0) return REFUSED_LOT_VALUE;
             int256 bound = parameters.premiumClampPpb;
             int256 mark = index * (BILLION + clamp(-bound, market.premiumEma, bound)) / BILLION;
-            pricer.forward = 0;
             return moveForwards(pricer, parameters, 0, mark, 0);
         }
     }

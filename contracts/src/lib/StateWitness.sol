@@ -199,20 +199,31 @@ library StateWitness {
     // ── access ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @notice The cell with that index. Reverts where the witness does not have it.
-    function find(Tree memory tree, uint256 index) internal pure returns (Cell memory) {
-        Cell[] memory cells = tree.cells;
-        unchecked {
-            uint256 low = 0;
-            uint256 high = cells.length;
-            while (low < high) {
-                uint256 middle = (low + high) / 2;
-                Cell memory cell = cells[middle];
-                if (cell.index == index) return cell;
-                if (cell.index < index) low = middle + 1;
-                else high = middle;
+    function find(Tree memory tree, uint256 index) internal pure returns (Cell memory found) {
+        bool isFound;
+        // A returned struct is allocated before it is replaced: its memory goes back, or thousands of look-ups would grow
+        // it. Words of the array are addresses of cells; a cell's first word is its index.
+        assembly ("memory-safe") {
+            mstore(0x40, found)
+            let cells := mload(tree)
+            let low := 0
+            let high := mload(cells)
+            for {} lt(low, high) {} {
+                let middle := shr(1, add(low, high))
+                let cell := mload(add(add(cells, 32), shl(5, middle)))
+                switch lt(mload(cell), index)
+                case 1 { low := add(middle, 1) }
+                default {
+                    high := middle
+                    if eq(mload(cell), index) {
+                        found := cell
+                        isFound := 1
+                        break
+                    }
+                }
             }
         }
-        revert CellMissing(index);
+        if (!isFound) revert CellMissing(index);
     }
 
     /// @notice Moves the cell to memory with room for `extra` more bytes.

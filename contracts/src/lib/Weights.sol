@@ -112,8 +112,12 @@ library Weights {
     }
 
     /// @notice What an entry of that type brings beside its payload.
-    function inboundEntry(uint256 entryType, uint256) internal pure returns (uint256) {
-        if (entryType == 9) return UNDERLYING_WITNESS + 32 * Limits.INSTRUMENT_TREE_DEPTH;
+    /// @dev `length` of a listing is 13 + 8 · strikes; each strike makes two cells, the future or perpetual one.
+    function inboundEntry(uint256 entryType, uint256 length) internal pure returns (uint256) {
+        if (entryType == 9) {
+            uint256 created = (1 + (length - 13) / 4) * Cells.INSTRUMENT_BYTES;
+            return UNDERLYING_WITNESS + 32 * Limits.INSTRUMENT_TREE_DEPTH + created;
+        }
         uint256 full = account(Limits.POSITIONS_MAX);
         return entryType == 6 ? full + margin(Limits.POSITIONS_MAX) : full;
     }

@@ -115,7 +115,9 @@ library TradeAccounts {
 
     function _touchedCell(Account memory account, uint256 i) private pure returns (Cell memory cell) {
         uint256 slot = account.touched + 32 * i;
+        // The memory of the struct that is replaced goes back.
         assembly ("memory-safe") {
+            mstore(0x40, cell)
             cell := mload(slot)
         }
     }

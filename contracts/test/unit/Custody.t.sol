@@ -128,8 +128,30 @@ contract CustodyTest is Fixture {
         custody.deposit(account, 2 ** 64 + 1);
         vm.expectRevert(abi.encodeWithSelector(Custody.AmountOutOfRange.selector, 0));
         custody.openAccountAndDeposit(0);
-        custody.deposit(account, CASH_BOUND - 1);
-        vm.assertEq(custody.queueLength(), 2);
+        vm.assertEq(custody.queueLength(), 1);
+    }
+
+    /// The ledger could not count more: its inbound cycle would be refused, and with it every entry that follows.
+    function test_depositsEndBeforeTheLedgerCannotCountThem() external {
+        uint24 account = aliceAccount();
+        uint256 bound = custody.DEPOSITS_BOUND();
+        vm.assertEq(bound, CASH_BOUND / 2);
+        usdc.mint(ALICE, 2 ** 60);
+        vm.startPrank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(Custody.DepositsExhausted.selector, 0, bound));
+        custody.deposit(account, bound);
+        custody.deposit(account, bound - 3);
+        vm.expectRevert(abi.encodeWithSelector(Custody.DepositsExhausted.selector, bound - 3, 3));
+        custody.openAccountAndDeposit(3);
+        custody.deposit(1, 2);
+        vm.expectRevert(abi.encodeWithSelector(Custody.DepositsExhausted.selector, bound - 1, 1));
+        custody.deposit(account, 1);
+        vm.assertEq(uint256(custody.depositedTotal()), bound - 1);
+        vm.assertEq(custody.queueLength(), 3);
+        // What costs no money still goes.
+        custody.openAccount();
+        custody.cancelAll(account, 1);
+        vm.assertEq(custody.queueLength(), 5);
     }
 
     function test_depositRefusesTokensThatArriveShort() external {

@@ -80,6 +80,10 @@ export class Accounts {
   positions = new Int32Array(INITIAL << POSITION_SHIFT);
   positionValues = new Float64Array(INITIAL << POSITION_SHIFT);
   readonly #positionOf = new KeyTable(1024);
+  /** The latest answer of findPosition: one order asks for the same record several times. */
+  #foundAccount = NONE;
+  #foundInstrument = NONE;
+  #found = NONE;
   #positionsUsed = 0;
   #positionsFree = NONE;
 
@@ -156,11 +160,16 @@ export class Accounts {
 
   /** The position record, or NONE. */
   findPosition(account: number, instrument: number): number {
-    return this.#positionOf.get(account, instrument);
+    if (account === this.#foundAccount && instrument === this.#foundInstrument) return this.#found;
+    const record = this.#positionOf.get(account, instrument);
+    this.#foundAccount = account;
+    this.#foundInstrument = instrument;
+    this.#found = record;
+    return record;
   }
 
   position(account: number, instrument: number): number {
-    const found = this.#positionOf.get(account, instrument);
+    const found = this.findPosition(account, instrument);
     if (found !== NONE) return found;
     let record = this.#positionsFree;
     if (record !== NONE) this.#positionsFree = this.positions[record << POSITION_SHIFT] as number;
@@ -182,6 +191,7 @@ export class Accounts {
     this.positionHead[account] = record;
     this.recordCount[account] = (this.recordCount[account] as number) + 1;
     this.#positionOf.set(account, instrument, record);
+    this.#found = record;
     this.#instruments.users[instrument] = (this.#instruments.users[instrument] as number) + 1;
     return record;
   }
@@ -201,6 +211,7 @@ export class Accounts {
     else this.positionHead[account] = next;
     this.recordCount[account] = (this.recordCount[account] as number) - 1;
     this.#positionOf.delete(account, instrument);
+    this.#foundAccount = NONE;
     this.#instruments.users[instrument] = (this.#instruments.users[instrument] as number) - 1;
     this.positions[base] = this.#positionsFree;
     this.#positionsFree = record;

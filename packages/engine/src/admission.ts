@@ -80,6 +80,8 @@ export function checkNonce(core: Core, account: number, nonce: number): number {
   const { accounts, arena, netting, timeMs } = core;
   if (nonce < (accounts.minNonce[account] as number)) return EngineCode.belowMinNonce;
   if (nonce <= (accounts.lastNonce[account] as number)) return EngineCode.nonceNotIncreasing;
+  // All that occupies a slot is an earlier nonce of the account: none shares the slot before the numbers come round.
+  if (nonce < RING_SLOTS) return EngineCode.ok;
   if (arena.bySlot.get(account, nonce % RING_SLOTS) !== NONE || netting.holdsSlot(account, nonce)) return EngineCode.nonceSlotBusy;
   const slot = core.ledger.ringSlot(account, nonce);
   if (slot !== undefined && (slot.nonce >= nonce || slot.receiptDeadlineMs >= timeMs)) return EngineCode.nonceSlotBusy;
@@ -119,9 +121,10 @@ export function isOrderCovered(core: Core, order: Order, lots: number): boolean 
   const instrument = (order.legs[0] as Order["legs"][0]).instrument;
   const side = order.size > 0 ? 1 : -1;
   const fee = instruments.takerFeeAt(instrument, order.limitPrice);
+  const means = (accounts.equity[account] as number) + (accounts.credit[account] as number);
+  if (means >= margin.initialWithOrderAtMost(account, instrument, side, order.limitPrice, lots, fee)) return true;
   const underlying = instruments.underlying[instrument] as number;
-  const initial = margin.initialWithOrder(account, instrument, underlying, side, order.limitPrice, lots, fee);
-  return (accounts.equity[account] as number) + (accounts.credit[account] as number) >= initial;
+  return means >= margin.initialWithOrder(account, instrument, underlying, side, order.limitPrice, lots, fee);
 }
 
 /**

@@ -9,9 +9,12 @@ import {
   encodeCycle,
   type InboundOutcome,
   type LedgerState,
+  type Order,
   type ParameterSet,
+  positionSize,
   SCENARIO_COUNT,
   type SignaturePort,
+  type TradeAccount,
 } from "@tidemark/ledger";
 import { assert } from "@tidemark/num";
 import { Accounts, P_SIZE, POSITION_SHIFT } from "./accounts.ts";
@@ -115,7 +118,22 @@ export class Core {
     if (!this.netting.isOpen) return;
     const { cycle, fills, deltas } = this.netting.take(this.arena);
     this.settle(cycle, fills, deltas);
-    for (const { account } of cycle.accounts) this.assertInStep(account);
+    for (const trader of cycle.accounts) this.#assertTraderInStep(trader);
+  }
+
+  /** Of positions only those that the cycle changed: the others, here and there, are what they were. */
+  #assertTraderInStep({ account, entries }: TradeAccount): void {
+    const cell = this.ledger.account(account);
+    assert(cell !== undefined && cell.cash === this.accounts.cash[account], "cash is the ledger's");
+    assert(cell.positions.length === this.accounts.heldCount[account], "positions are the ledger's");
+    for (let i = 0; i < entries.length; i++) {
+      const { legs } = (entries[i] as TradeAccount["entries"][number]).order;
+      for (let leg = 0; leg < legs.length; leg++) {
+        const { instrument } = legs[leg] as Order["legs"][number];
+        const size = positionSize(cell.positions, instrument);
+        assert(this.accounts.sizeOf(account, instrument) === size, "sizes are the ledger's");
+      }
+    }
   }
 
   fitsWeight(cycle: Cycle): boolean {

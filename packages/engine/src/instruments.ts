@@ -1,5 +1,5 @@
 // The ledger's instrument cells as columns: what the order path reads of an instrument, without objects.
-import { type InstrumentCell, InstrumentKind, InstrumentStatus, ROW_LENGTH } from "@tidemark/ledger";
+import { type InstrumentCell, InstrumentKind, InstrumentStatus, ROW_LENGTH, SCENARIO_COUNT } from "@tidemark/ledger";
 import { mulDivCeilNumber } from "@tidemark/num";
 import { grownFloat64 } from "./keyTable.ts";
 
@@ -26,6 +26,8 @@ export class Instruments {
   rowTimeMs = new Float64Array(0);
   /** Last time at which the marks are usable; −1 before the first row. */
   marksUntilMs = new Float64Array(0);
+  /** Least value in a scenario, greatest of the whole row. */
+  rowMin = new Float64Array(0);
   rowMax = new Float64Array(0);
   takerFee = new Float64Array(0);
   makerFee = new Float64Array(0);
@@ -56,6 +58,7 @@ export class Instruments {
     this.rowEpoch = grownFloat64(this.rowEpoch, length);
     this.rowTimeMs = grownFloat64(this.rowTimeMs, length);
     this.marksUntilMs = grownFloat64(this.marksUntilMs, length);
+    this.rowMin = grownFloat64(this.rowMin, length);
     this.rowMax = grownFloat64(this.rowMax, length);
     this.takerFee = grownFloat64(this.takerFee, length);
     this.makerFee = grownFloat64(this.makerFee, length);
@@ -70,13 +73,16 @@ export class Instruments {
   load(number: number, cell: Readonly<InstrumentCell>): void {
     this.#reserve(number + 1);
     if (number >= this.count) this.count = number + 1;
+    let rowMin = Infinity;
     let rowMax = 0;
     for (let s = 0; s < ROW_LENGTH; s++) {
       const value = cell.row[s] ?? 0;
       this.rows[number * ROW_LENGTH + s] = value;
+      if (s < SCENARIO_COUNT && value < rowMin) rowMin = value;
       if (value > rowMax) rowMax = value;
     }
     const listed = cell.status === InstrumentStatus.listed;
+    this.rowMin[number] = rowMin;
     this.rowMax[number] = rowMax;
     this.kind[number] = cell.kind;
     this.underlying[number] = cell.underlying;

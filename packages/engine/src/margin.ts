@@ -204,12 +204,35 @@ export class Margin {
     return cash + (accounts.notional[account] as number) + orderCash < CASH_REACH_BOUND;
   }
 
+  /**
+   * An upper bound of initialWithOrder without the scenarios: every lot is charged the order's own worst scenario on top of
+   * what is required already. It may accept an order; only initialWithOrder may refuse one.
+   */
+  initialWithOrderAtMost(account: number, instrument: number, side: number, price: number, lots: number, fee: number): number {
+    const accounts = this.#accounts;
+    const instruments = this.#instruments;
+    const cost = price * (instruments.tickValue[instrument] as number);
+    const worst = side > 0 ? cost - (instruments.rowMin[instrument] as number) : (instruments.rowMax[instrument] as number) - cost;
+    const added = worst + fee > 0 ? lots * (worst + fee) : 0;
+    return this.initialWithOrders(account) + added + this.#addOnWithOrder(accounts.findPosition(account, instrument), instrument, side, lots);
+  }
+
+  /** What the add-on grows by when `lots` more are open. */
+  #addOnWithOrder(record: number, instrument: number, side: number, lots: number): number {
+    const buys = side > 0 ? lots : 0;
+    const sells = side > 0 ? 0 : lots;
+    if (record === NONE) return this.#addOnReachable(instrument, 0, buys, sells);
+    const base = record << POSITION_SHIFT;
+    const values = this.#accounts.positionValues;
+    const size = this.#accounts.positions[base + P_SIZE] as number;
+    const reachable = this.#addOnReachable(instrument, size, buys + (values[base + V_BUY_LOTS] as number), sells + (values[base + V_SELL_LOTS] as number));
+    return reachable - (values[base + V_ADD_ON] as number);
+  }
+
   /** Initial margin with all open orders and `lots` more, each at worst filled at `price` with `fee` per lot. */
   initialWithOrder(account: number, instrument: number, underlying: number, side: number, price: number, lots: number, fee: number): number {
     const accounts = this.#accounts;
     const instruments = this.#instruments;
-    const record = accounts.findPosition(account, instrument);
-    const base = record << POSITION_SHIFT;
     const worst = side * price * (instruments.tickValue[instrument] as number) + fee;
     const rows = instruments.rows;
     const row = instrument * ROW_LENGTH;
@@ -226,12 +249,8 @@ export class Margin {
       if (r > required) required = r;
     }
     const before = riskRecord === NONE ? 0 : (accounts.riskRequired[riskRecord] as number);
-    const size = record === NONE ? 0 : (accounts.positions[base + P_SIZE] as number);
-    const buys = (record === NONE ? 0 : (accounts.positionValues[base + V_BUY_LOTS] as number)) + (side > 0 ? lots : 0);
-    const sells = (record === NONE ? 0 : (accounts.positionValues[base + V_SELL_LOTS] as number)) + (side > 0 ? 0 : lots);
-    const addOnBefore = record === NONE ? 0 : (accounts.positionValues[base + V_ADD_ON] as number);
-    const addOn = this.#addOnReachable(instrument, size, buys, sells);
-    return (accounts.scenario[account] as number) + required - before + (accounts.addOns[account] as number) + addOn - addOnBefore;
+    const addOn = this.#addOnWithOrder(accounts.findPosition(account, instrument), instrument, side, lots);
+    return this.initialWithOrders(account) + required - before + addOn;
   }
 
   /**

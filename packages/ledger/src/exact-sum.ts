@@ -1,6 +1,8 @@
 // Sums of products that stay exact beyond 2^53: plain numbers while they are safe, carried into a bigint when not.
 // An account's size bounds are checked when it is written, but marks move afterwards, so no bound holds when it is read.
 
+import { ROW_VALUE_BOUND } from "./limits.ts";
+
 /** a·b, exactly, for safe integers. */
 export function exactProduct(a: number, b: number): bigint {
   const product = a * b;
@@ -56,11 +58,21 @@ export class ScenarioSums {
     this.#small = new Float64Array(scenarioCount);
   }
 
+  /** As new: one object serves many accounts. */
+  reset(): void {
+    this.#small.fill(0);
+    this.#carried = null;
+    this.#bound = 0;
+  }
+
   /** size: int32; row: 0 ≤ V < 2^40. */
   addRow(size: number, row: readonly number[]): void {
     const small = this.#small;
     const mark = row[0] as number;
-    this.#bound += Math.abs(size) * greatest(row, small.length);
+    // Almost always the bound that every row keeps is enough; else the row's own.
+    const lots = Math.abs(size);
+    const byWidth = this.#bound + lots * ROW_VALUE_BOUND;
+    this.#bound = byWidth <= Number.MAX_SAFE_INTEGER ? byWidth : this.#bound + lots * greatest(row, small.length);
     if (this.#bound <= Number.MAX_SAFE_INTEGER) {
       for (let s = 1; s < small.length; s++) small[s] = (small[s] as number) + size * ((row[s] as number) - mark);
       return;

@@ -3,6 +3,7 @@
 // written, but rows move afterwards, and a margin decision must not depend on where a sum stops being a safe integer.
 import { assert, type PartsPerBillion, type TimestampMs, type UnderlyingNumber } from "@tidemark/num";
 import { ExactSum, ScenarioSums } from "./exact-sum.ts";
+import { UNDERLYINGS_MAX } from "./limits.ts";
 import type { ParameterSet } from "./parameters.ts";
 import { pendingFundingFloor } from "./positions.ts";
 import {
@@ -54,6 +55,8 @@ export interface Margin {
 }
 
 const BILLION = 1_000_000_000n;
+/** By underlying. Reused: nothing of them outlives a call. */
+const scenarioSums = Array.from({ length: UNDERLYINGS_MAX }, () => new ScenarioSums(SCENARIO_COUNT));
 const maxOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const minOf = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
@@ -76,6 +79,11 @@ function underlyingOf(view: LedgerView, underlying: number): Readonly<Underlying
   return cell;
 }
 
+function isMarkUsable(instrument: Readonly<InstrumentCell>, timeMs: TimestampMs, markAgeMsMax: number): boolean {
+  if (instrument.status !== InstrumentStatus.listed) return true;
+  return instrument.rowEpoch !== 0 && timeMs - instrument.rowTimeMs <= markAgeMsMax;
+}
+
 /**
  * Every underlying of a position has its epoch closed, every listed instrument of a position a row that is not older than
  * markAgeMaxMs. Settled instruments have constant rows and do not age.
@@ -89,8 +97,7 @@ export function marksUsable(view: LedgerView, positions: readonly Position[], ti
       if (underlyingOf(view, instrument.underlying).epochOpen) return false;
       closedUnderlying = instrument.underlying;
     }
-    if (instrument.status !== InstrumentStatus.listed) continue;
-    if (instrument.rowEpoch === 0 || timeMs - instrument.rowTimeMs > markAgeMaxMs) return false;
+    if (!isMarkUsable(instrument, timeMs, markAgeMaxMs)) return false;
   }
   return true;
 }
@@ -134,19 +141,26 @@ export function marginOfCell(view: LedgerView, cell: Readonly<AccountCell>, time
   const value = new ExactSum();
   const addOnSum = new ExactSum();
   let pendingFunding = 0n;
-  const sumsByUnderlying = new Map<UnderlyingNumber, ScenarioSums>();
-  let sums: ScenarioSums | undefined;
+  const { markAgeMaxMs } = risk;
+  const used: UnderlyingNumber[] = [];
+  let usable = true;
+  let sums = scenarioSums[0] as ScenarioSums;
   let underlyingOfSums = -1;
   for (const position of cell.positions) {
     const instrument = instrumentOf(view, position);
     if (instrument.fundingIndex !== position.fundingIndex) pendingFunding += pendingFundingFloor(instrument, position);
     value.addProduct(position.size, instrument.row[0] as number);
     addAddOns(addOnSum, instrument, position.size, risk);
-    if (sums === undefined || instrument.underlying !== underlyingOfSums) {
+    if (instrument.underlying !== underlyingOfSums) {
       underlyingOfSums = instrument.underlying;
-      sums = sumsByUnderlying.get(instrument.underlying) ?? new ScenarioSums(SCENARIO_COUNT);
-      sumsByUnderlying.set(instrument.underlying, sums);
+      sums = scenarioSums[underlyingOfSums] as ScenarioSums;
+      if (!used.includes(instrument.underlying)) {
+        used.push(instrument.underlying);
+        sums.reset();
+        if (underlyingOf(view, underlyingOfSums).epochOpen) usable = false;
+      }
     }
+    if (!isMarkUsable(instrument, timeMs, markAgeMaxMs)) usable = false;
     sums.addRow(position.size, instrument.row);
   }
   const cash = BigInt(cell.cash);
@@ -154,7 +168,9 @@ export function marginOfCell(view: LedgerView, cell: Readonly<AccountCell>, time
   let equityAverage = equity;
   let scenario = 0n;
   const underlyings: UnderlyingMargin[] = [];
-  for (const [underlying, sums] of sumsByUnderlying) {
+  used.sort((a, b) => a - b);
+  for (const underlying of used) {
+    sums = scenarioSums[underlying] as ScenarioSums;
     const worstScenario = sums.worst();
     const required = maxOf(0n, -sums.value(worstScenario));
     scenario += required;
@@ -162,12 +178,10 @@ export function marginOfCell(view: LedgerView, cell: Readonly<AccountCell>, time
     const move = averageMovePpb(underlyingOf(view, underlying));
     if (move !== 0) equityAverage += minOf(0n, interpolatedChangeFloor(sums, move, risk));
   }
-  underlyings.sort((a, b) => a.underlying - b.underlying);
   const addOns = addOnSum.value();
   const initial = scenario + addOns;
   // Ceil: the account bears the remainder.
   const maintenance = -divFloorExact(-scenario * BigInt(risk.maintenanceFactorPpb), BILLION) + addOns;
-  const usable = marksUsable(view, cell.positions, timeMs);
   const covered = minOf(minOf(equity, equityAverage) - initial, minOf(cash, cash + pendingFunding));
   const withdrawable = usable && cell.credit === 0 ? maxOf(0n, covered) : 0n;
   return {

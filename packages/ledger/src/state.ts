@@ -244,12 +244,13 @@ export class LedgerState {
     for (const [account, slots] of changes.ringSlots) {
       const cell = changes.accounts.get(account);
       assert(cell !== undefined, "an account whose ring changes is among the changes");
-      cell.ringRoot = this.#storeRing(account, slots);
+      this.#storeRing(account, slots);
+      cell.ringRoot = bytesToHex(hashBuffer);
     }
     for (const [number, cell] of changes.accounts) {
       this.#accounts.set(number, cell);
       cellWriter.reset();
-      writeAccount(cellWriter, cell);
+      writeAccount(cellWriter, cell, this.#ringRootOf(number, changes));
       this.#accountTree.setCell(number, cellWriter.view());
     }
     // New instruments have consecutive numbers from instrumentCount on, in the order of their creation.
@@ -280,7 +281,15 @@ export class LedgerState {
     return this.#refreshRoot();
   }
 
-  #storeRing(account: number, slots: ReadonlyMap<number, RingSlot>): Hash {
+  /** As bytes, where the account's ring is among the changes: cell.ringRoot was written from it. */
+  #ringRootOf(account: number, changes: StateChanges): Uint8Array | null {
+    if (!changes.ringSlots.has(account)) return null;
+    this.#rings.get(account)?.tree.rootInto(hashBuffer, 0);
+    return hashBuffer;
+  }
+
+  /** Leaves the ring's new root in hashBuffer. */
+  #storeRing(account: number, slots: ReadonlyMap<number, RingSlot>): void {
     let ring = this.#rings.get(account);
     if (ring === undefined) {
       ring = { tree: new SparseTree(RING_TREE_DEPTH), slots: new Map() };
@@ -293,7 +302,6 @@ export class LedgerState {
       ring.tree.setCell(index, cellWriter.view());
     }
     ring.tree.rootInto(hashBuffer, 0);
-    return bytesToHex(hashBuffer);
   }
 
   #refreshRoot(): Hash {

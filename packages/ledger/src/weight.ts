@@ -242,7 +242,12 @@ export function inboundEntryWitnessBytes(entry: Readonly<InboundEntry>): number 
     case "forcedWithdrawal":
       return accountWitnessBytes(POSITIONS_MAX) + marginWitnessBytes(POSITIONS_MAX);
     case "listSeries":
-      return UNDERLYING_WITNESS_BYTES + INSTRUMENT_TREE_DEPTH * HASH_BYTES;
+      // New cells are in no witness, but a challenge makes and hashes them: without their bytes its gas had no bound.
+      return (
+        UNDERLYING_WITNESS_BYTES +
+        INSTRUMENT_TREE_DEPTH * HASH_BYTES +
+        (1 + 2 * entry.strikes.length) * INSTRUMENT_CELL_BYTES
+      );
     default:
       return assertNever(entry, "inbound entry");
   }

@@ -92,7 +92,7 @@ afterAll(() => {
   if (isLong) console.log(JSON.stringify({ attempts: coverage.cycles, failures: 0 }));
 });
 
-test("random streams agree with the reference", { timeout: isLong ? 3_600_000 : 120_000 }, () => {
+test("random streams agree with the reference", { timeout: isLong ? 7_200_000 : 600_000 }, () => {
   const lacks = (): boolean => FAULTS.some(([code]) => hitsOf(code) < HITS);
   for (let number = 0; number < STREAMS_MAX && (number === 0 || lacks()); number++) {
     const seed = SEED + number;

@@ -1,8 +1,9 @@
 // Counts what happens and how long it takes to become final. Listens to the engine; changes nothing.
+
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import type { CycleRecord, EventSink } from "@tidemark/engine";
 import type { CycleKindName } from "@tidemark/ledger";
 import type { BatchMark } from "./childMessages.ts";
-import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import type { History } from "./venue/history.ts";
 
 /** One fill on its way: venue time and wall time of its execution. */
@@ -150,7 +151,10 @@ export class Tally implements EventSink {
       return 0;
     };
     const open = this.openFills[0];
-    return { posted: Math.max(age(this.unposted), open === undefined ? 0 : nowMs - open.venueMs), final: age(this.unfinal) };
+    return {
+      posted: Math.max(age(this.unposted), open === undefined ? 0 : nowMs - open.venueMs),
+      final: age(this.unfinal),
+    };
   }
 
   /** Wall milliseconds for executed and durable, venue milliseconds for posted and final. */
@@ -209,7 +213,14 @@ export class Tally implements EventSink {
     this.onCycleClosed(cycle);
   }
 
-  onLiquidation(account: number, equity: number, _initial: number, maintenance: number, legs: number, penalty: number): void {
+  onLiquidation(
+    account: number,
+    equity: number,
+    _initial: number,
+    maintenance: number,
+    legs: number,
+    penalty: number,
+  ): void {
     if (legs === 0) return;
     this.liquidations++;
     this.tell(
@@ -221,7 +232,13 @@ export class Tally implements EventSink {
     this.fundingEvents++;
   }
 
-  onExpiry(_underlying: number, expiryMs: number, settlementPrice: number, instruments: number, realisations: number): void {
+  onExpiry(
+    _underlying: number,
+    expiryMs: number,
+    settlementPrice: number,
+    instruments: number,
+    realisations: number,
+  ): void {
     this.expiries++;
     this.tell(
       `${new Date(expiryMs).toISOString().slice(0, 16)}Z expiry settled at ${usd(settlementPrice)}: ${instruments} instruments, ${realisations} positions realised`,

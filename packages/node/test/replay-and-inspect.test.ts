@@ -36,7 +36,16 @@ function tidemark(...parameters: string[]): Promise<Answer> {
 
 beforeAll(async () => {
   buildPackages();
-  const parameters = ["--config", writeConfig(folder, { snapshotEveryCommands: 800 }), "--seed", "11", "--data-dir", data, "--out", out];
+  const parameters = [
+    "--config",
+    writeConfig(folder, { snapshotEveryCommands: 800 }),
+    "--seed",
+    "11",
+    "--data-dir",
+    data,
+    "--out",
+    out,
+  ];
   const ended = await new VenueProcess([...parameters, "--once", "--seconds", "5", "--json"]).end();
   summary = summaryOf(ended);
   expect(summary.problems, ended.errors).toEqual([]);
@@ -73,7 +82,9 @@ it("names the first cycle that other parameters make differently", async () => {
 
 it("shows every batch, and the batches add up to the run", async () => {
   const found = await Promise.all(
-    Array.from({ length: summary.batchesPosted }, (_, i) => tidemark("inspect", "batch", String(i + 1), "--data-dir", out)),
+    Array.from({ length: summary.batchesPosted }, (_, i) =>
+      tidemark("inspect", "batch", String(i + 1), "--data-dir", out),
+    ),
   );
   const sum = (field: string): number => found.reduce((total, { json }) => total + Number(json[field]), 0);
   for (const { code, json, errors } of found) {
@@ -116,7 +127,9 @@ it("shows fills with maker, taker, fees, cycle, batch and finality", async () =>
     expect(Math.min(lots as number, price as number)).toBeGreaterThan(0);
     expect(Math.min(makerFeeMicroUsdc as number, takerFeeMicroUsdc as number)).toBeGreaterThanOrEqual(0);
     expect(finality.paysIfReversed).toMatch(/^nobody/);
-    const times = ["executed", "durable", "posted", "safe", "l1_final"].map((tier) => finality.reachedMs[tier] as number);
+    const times = ["executed", "durable", "posted", "safe", "l1_final"].map(
+      (tier) => finality.reachedMs[tier] as number,
+    );
     expect(times).toEqual([...times].sort((p, q) => p - q));
     const batch = await tidemark("inspect", "batch", String(finality.batchNumber), "--data-dir", out);
     const { firstCycle, cycleCount } = batch.json["header"] as { firstCycle: number; cycleCount: number };
@@ -148,7 +161,13 @@ it("finds the same fill from a snapshot as from the first command", async () => 
   expect(seen.length).toBe(summary.fills);
   for (let number = 1; number <= seen.length; number += Math.ceil(seen.length / 12)) {
     const { fill } = findFill(reader, options, number);
-    expect({ sequence: fill?.sequence, maker: fill?.makerAccount, taker: fill?.takerAccount, lots: fill?.lots, cycle: fill?.cycle }).toEqual(seen[number - 1]);
+    expect({
+      sequence: fill?.sequence,
+      maker: fill?.makerAccount,
+      taker: fill?.takerAccount,
+      lots: fill?.lots,
+      cycle: fill?.cycle,
+    }).toEqual(seen[number - 1]);
   }
   await reader.close();
 });
@@ -170,10 +189,15 @@ it("answers an unknown id or thing with a clear error and exit code 2", async ()
 });
 
 it("names instruments as the market does", () => {
-  const parameters = { underlyings: [{ name: "BTC" }, { name: "XRP" }] } as unknown as Parameters<typeof instrumentName>[1];
+  const parameters = { underlyings: [{ name: "BTC" }, { name: "XRP" }] } as unknown as Parameters<
+    typeof instrumentName
+  >[1];
   const expiryMs = Date.UTC(2026, 11, 25, 8) as TimestampMs;
   const name = (kind: InstrumentKind, underlying: number, strike: number): string =>
-    instrumentName({ kind, underlying: underlying as UnderlyingNumber, expiryMs, strike: strike as MicroUsd }, parameters);
+    instrumentName(
+      { kind, underlying: underlying as UnderlyingNumber, expiryMs, strike: strike as MicroUsd },
+      parameters,
+    );
   expect(name(InstrumentKind.call, 0, 100_000e6)).toBe("BTC_USDC-25DEC26-100000-C");
   expect(name(InstrumentKind.put, 1, 625_000)).toBe("XRP_USDC-25DEC26-0d625-P");
   expect(name(InstrumentKind.put, 1, 2_050_000)).toBe("XRP_USDC-25DEC26-2d05-P");

@@ -16,7 +16,9 @@ export function cyclePath(cycles: readonly BatchCycle[], index: number): Hash[] 
     for (let i = 0; i < nodes.length; i += 2) {
       const right = nodes[i + 1];
       const left = nodes[i] as Hash;
-      parents.push(right === undefined ? left : bytesToHex(keccak256(hexToBytes(`0x01${left.slice(2)}${right.slice(2)}`))));
+      parents.push(
+        right === undefined ? left : bytesToHex(keccak256(hexToBytes(`0x01${left.slice(2)}${right.slice(2)}`))),
+      );
     }
     nodes = parents;
     place = Math.floor(place / 2);

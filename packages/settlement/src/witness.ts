@@ -11,7 +11,7 @@ import {
   writeUnderlying,
 } from "@tidemark/ledger";
 import { assert, assertNever, ByteWriter } from "@tidemark/num";
-import { type WitnessCells } from "./witnessCells.ts";
+import type { WitnessCells } from "./witnessCells.ts";
 
 /** A leaf of a tree: its cell's bytes (empty = absent) and its path. */
 interface Leaf {
@@ -34,7 +34,10 @@ function u32Big(writer: ByteWriter, value: number): void {
   u16Big(writer, value % 0x1_0000);
 }
 
-function cellBytes<Cell>(cell: Readonly<Cell> | undefined, write: (writer: ByteWriter, cell: Readonly<Cell>) => void): Uint8Array {
+function cellBytes<Cell>(
+  cell: Readonly<Cell> | undefined,
+  write: (writer: ByteWriter, cell: Readonly<Cell>) => void,
+): Uint8Array {
   if (cell === undefined) return ABSENT;
   const writer = new ByteWriter(512);
   write(writer, cell);
@@ -105,7 +108,13 @@ function encodeRing(state: LedgerState, account: number, slots: ReadonlySet<numb
 
 const NO_SLOTS: ReadonlySet<number> = new Set();
 
-function writeTree(writer: ByteWriter, state: LedgerState, tree: StateTree, cells: Readonly<WitnessCells>, root: Uint8Array): void {
+function writeTree(
+  writer: ByteWriter,
+  state: LedgerState,
+  tree: StateTree,
+  cells: Readonly<WitnessCells>,
+  root: Uint8Array,
+): void {
   const indices = tree === "accounts" ? cells.accounts.keys() : cells[tree];
   const leaves = ascending(indices).map((index): Leaf => {
     const cell = bytesOf(state, tree, index);
@@ -124,7 +133,11 @@ export function encodeWitness(state: LedgerState, cells: Readonly<WitnessCells>)
   writer.bytes(state.globalsBytes());
   const roots = state.roots();
   const rootWriter = new ByteWriter(128);
-  rootWriter.hex(roots.accountsRoot, 32).hex(roots.instrumentsRoot, 32).hex(roots.underlyingsRoot, 32).hex(roots.outboxRoot, 32);
+  rootWriter
+    .hex(roots.accountsRoot, 32)
+    .hex(roots.instrumentsRoot, 32)
+    .hex(roots.underlyingsRoot, 32)
+    .hex(roots.outboxRoot, 32);
   const packed = rootWriter.toBytes();
   const root = (part: number): Uint8Array => packed.subarray(32 * part, 32 * part + 32);
   writeTree(writer, state, "accounts", cells, root(0));

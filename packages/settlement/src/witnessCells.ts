@@ -1,17 +1,17 @@
 // Which cells a fault needs: "root" every cell that the cycle reads or writes outside margins, "rule at account" what
 // concerns that account, the rows of its positions included.
 import {
-  type Cycle,
   CYCLE_BYTES_MAX,
   CYCLE_WEIGHT_MAX,
+  type Cycle,
   cycleBytes,
   cycleWeight,
-  type InboundEntry,
   INSURANCE_ACCOUNT,
+  type InboundEntry,
   type LedgerState,
   RING_SLOTS,
-  type TradeAccount,
   TREASURY_ACCOUNT,
+  type TradeAccount,
 } from "@tidemark/ledger";
 import { assertNever, U48_MAX } from "@tidemark/num";
 

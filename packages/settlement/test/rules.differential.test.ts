@@ -1,13 +1,19 @@
 // The rule contracts against the ledger: random cycles of all kinds that have a contract, applied in TypeScript and executed
 // by the compiled contracts in a real EVM, must have the same verdict, code and root. TIDEMARK_LONG=1 runs 100,000 cycles,
 // TIDEMARK_SEED=<n> one seed again.
-import { afterAll, beforeAll, expect, test } from "vitest";
+
 import { encodeCycle } from "@tidemark/ledger";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { account, micro, ownerKey } from "../../ledger/test/factory.ts";
 import { Random, seedOf } from "../../ledger/test/random.ts";
 import type { Recipe } from "../../ledger/test/stream/building.ts";
 import { EXPIRY_FAULTS, REPORT_FAULTS, ROWS_FAULTS } from "../../ledger/test/stream/recipes-oracle.ts";
-import { GENERAL_FAULTS, INBOUND_FAULTS, INBOUND_OUTCOMES, OUTBOUND_FAULTS } from "../../ledger/test/stream/recipes-others.ts";
+import {
+  GENERAL_FAULTS,
+  INBOUND_FAULTS,
+  INBOUND_OUTCOMES,
+  OUTBOUND_FAULTS,
+} from "../../ledger/test/stream/recipes-others.ts";
 import { TRADE_FAULTS } from "../../ledger/test/stream/recipes-trade.ts";
 import { VALID } from "../../ledger/test/stream/recipes-valid.ts";
 import { Coverage, Stream } from "../../ledger/test/stream/stream.ts";
@@ -72,7 +78,9 @@ function mutated(payload: Uint8Array, random: Random): Uint8Array {
   const bytes = payload.slice();
   for (let count = random.integer(1, 2); count > 0; count--) {
     // The kind stays, or another rule would judge; the head is rarely hit otherwise.
-    const at = random.chance(0.1) ? random.pick([0, 2, 3, 8, 9]) : random.integer(Math.min(10, bytes.length - 1), bytes.length - 1);
+    const at = random.chance(0.1)
+      ? random.pick([0, 2, 3, 8, 9])
+      : random.integer(Math.min(10, bytes.length - 1), bytes.length - 1);
     bytes[at] = random.chance(0.5) ? (bytes[at] as number) ^ (1 << random.integer(0, 7)) : random.integer(0, 255);
   }
   if (random.chance(0.1)) return bytes.slice(0, random.integer(2, bytes.length));
@@ -101,6 +109,8 @@ test("contracts and ledger agree on random cycles", { timeout: isLong ? 7_200_00
       if (judge.isFull) await judge.compare(evm);
     }
     await judge.compare(evm);
+    // A long run says how far it is: 25 streams are about 10,000 cycles.
+    if (isLong && number % 25 === 24) console.log(`${agreement.table()}\nafter seed ${seed}`);
   }
 });
 

@@ -52,10 +52,13 @@ function packPositions(positions: readonly Position[]): Uint8Array {
   return positionBytes.subarray(0, positions.length * POSITION_BYTES);
 }
 
-export function writeAccount(writer: ByteWriter, cell: Readonly<AccountCell>): void {
+/** `ringRoot`: the bytes of cell.ringRoot where the caller has them. */
+export function writeAccount(writer: ByteWriter, cell: Readonly<AccountCell>, ringRoot: Uint8Array | null = null): void {
   writer.u32(cell.domain).hex(cell.owner, 20).u8(cell.delegates.length);
   for (const delegate of cell.delegates) writer.hex(delegate.key, 20).u8(delegate.scopes).u64(delegate.expiryMs);
-  writer.i64(cell.cash).i64(cell.credit).u48(cell.minNonce).u64(cell.liquidationMs).hex(cell.ringRoot, 32);
+  writer.i64(cell.cash).i64(cell.credit).u48(cell.minNonce).u64(cell.liquidationMs);
+  if (ringRoot === null) writer.hex(cell.ringRoot, 32);
+  else writer.bytes(ringRoot);
   writer.u8(cell.positions.length);
   writer.bytes(packPositions(cell.positions));
 }

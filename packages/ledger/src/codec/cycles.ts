@@ -4,6 +4,7 @@ import { assert, assertNever, ByteReader, ByteWriter, DecodeError } from "@tidem
 import {
   EXPIRIES_MAX,
   EXPIRY_INSTRUMENTS_MAX,
+  CYCLE_BYTES_MAX,
   INBOUND_PER_CYCLE_MAX,
   LIQUIDATION_LEGS_MAX,
   ORACLES_MAX,
@@ -43,10 +44,13 @@ export type CycleDecoding =
 
 type Instrument = RowsCycle["instruments"][number];
 
+// Reused: an encoding is copied out before the next begins.
+const cycleWriter = new ByteWriter(CYCLE_BYTES_MAX);
+
 export function encodeCycle(cycle: Readonly<Cycle>): Uint8Array {
-  const writer = new ByteWriter(1024);
-  writeCycle(writer, cycle);
-  return writer.toBytes();
+  cycleWriter.reset();
+  writeCycle(cycleWriter, cycle);
+  return cycleWriter.toBytes();
 }
 
 export function writeCycle(writer: ByteWriter, cycle: Readonly<Cycle>): void {

@@ -27,7 +27,10 @@ function unknown(what: string, id: number, there: string): NodeError {
 }
 
 /** Runs `look` with the venue's batches, or with null when its L1 cannot be read. */
-async function withBatches<Result>({ folder, deployment }: Sources, look: (batches: BatchesOnL1 | null, l1: string) => Promise<Result>): Promise<Result> {
+async function withBatches<Result>(
+  { folder, deployment }: Sources,
+  look: (batches: BatchesOnL1 | null, l1: string) => Promise<Result>,
+): Promise<Result> {
   const l1 = await openL1Of(folder, deployment);
   if (l1 === null) return look(null, "not reachable");
   try {
@@ -40,7 +43,9 @@ async function withBatches<Result>({ folder, deployment }: Sources, look: (batch
 async function inspectBatch(sources: Sources, number: number): Promise<Found> {
   return withBatches(sources, async (batches, l1) => {
     if (batches === null) {
-      throw new NodeError("NO_L1", `the L1 of the venue in ${sources.folder} is not running and left no state`, { exitCode: ExitCode.environment });
+      throw new NodeError("NO_L1", `the L1 of the venue in ${sources.folder} is not running and left no state`, {
+        exitCode: ExitCode.environment,
+      });
     }
     const batch = await batches.batch(number);
     if (batch === null) throw unknown("batch", number, `the L1 holds ${batches.events.length}`);
@@ -83,7 +88,10 @@ async function inspectAccount(sources: Sources, account: number): Promise<Found>
     minNonce: cell.minNonce,
     // Settled, and with the fills of the open cycle.
     positions: cell.positions.map(({ instrument, size }) => ({
-      instrument, name: nameOf(instrument), lots: size, lotsWithOpenCycle: engine.position(account, instrument),
+      instrument,
+      name: nameOf(instrument),
+      lots: size,
+      lotsWithOpenCycle: engine.position(account, instrument),
     })),
     margin: engine.accountMargin(account) ?? null,
     openOrders: engine.openOrders(account).map(({ orderId, order, openLots }) => ({
@@ -116,11 +124,24 @@ const LOOKS: Readonly<Record<string, (sources: Sources, id: number) => Promise<F
 function linesOf(found: Found, indent = ""): string[] {
   return Object.entries(found).flatMap(([name, value]) => {
     if (Array.isArray(value)) {
-      const rows = value.map((row: unknown) => `${indent}  ${typeof row === "object" && row !== null ? Object.entries(row).map(([key, cell]) => `${key} ${String(cell)}`).join(", ") : String(row)}`);
+      const rows = value.map(
+        (row: unknown) =>
+          `${indent}  ${
+            typeof row === "object" && row !== null
+              ? Object.entries(row)
+                  .map(([key, cell]) => `${key} ${String(cell)}`)
+                  .join(", ")
+              : String(row)
+          }`,
+      );
       return [`${indent}${name}: ${value.length === 0 ? "none" : value.length}`, ...rows];
     }
-    if (typeof value === "object" && value !== null) return [`${indent}${name}:`, ...linesOf(value as Found, `${indent}  `)];
-    const shown = typeof value === "number" && /Ms$/.test(name) && value > 0 ? `${value} (${new Date(value).toISOString()})` : String(value);
+    if (typeof value === "object" && value !== null)
+      return [`${indent}${name}:`, ...linesOf(value as Found, `${indent}  `)];
+    const shown =
+      typeof value === "number" && /Ms$/.test(name) && value > 0
+        ? `${value} (${new Date(value).toISOString()})`
+        : String(value);
     return [`${indent}${name.padEnd(24)} ${shown}`];
   });
 }
@@ -131,7 +152,8 @@ async function sourcesOf(folder: string): Promise<Sources & { done: () => Promis
   }
   const deployment = await readDeployment(join(folder, "deployment.json"));
   const run = readJsonFile(join(folder, "run.json"), runFileSchema);
-  if (run === null) throw new NodeError("NO_VENUE", `no venue in ${folder}: run.json is missing`, { exitCode: ExitCode.usage });
+  if (run === null)
+    throw new NodeError("NO_VENUE", `no venue in ${folder}: run.json is missing`, { exitCode: ExitCode.usage });
   const { reader, done } = await openJournalOf(folder);
   const options: EngineOptions = { parameters: deployment.parameters, signatures: signer, config: engineConfigOf(run) };
   return { folder, deployment, reader, options, done };
@@ -141,8 +163,12 @@ export async function inspect(flags: Record<string, unknown>): Promise<ExitCode>
   const what = String(flags["what"]);
   const look = LOOKS[what];
   const id = Number(flags["id"]);
-  if (look === undefined) throw new NodeError("USAGE", `inspect knows batch, account and fill, not ${what}`, { exitCode: ExitCode.usage });
-  if (!Number.isSafeInteger(id) || id < 0) throw new NodeError("USAGE", `a ${what} has a whole number from 0, not ${String(flags["id"])}`, { exitCode: ExitCode.usage });
+  if (look === undefined)
+    throw new NodeError("USAGE", `inspect knows batch, account and fill, not ${what}`, { exitCode: ExitCode.usage });
+  if (!Number.isSafeInteger(id) || id < 0)
+    throw new NodeError("USAGE", `a ${what} has a whole number from 0, not ${String(flags["id"])}`, {
+      exitCode: ExitCode.usage,
+    });
   const sources = await sourcesOf(resolve(String(flags["dataDir"])));
   try {
     const found = await look(sources, id);

@@ -1,5 +1,14 @@
 // One batch as the L1 holds it, beside the cycles that the venue's own journal has for it.
-import { batchChainAbi, type BatchEvent, type Deployment, type L1Client, readBatchEvents, readBlock, readExistingBlock, readPostedBatch } from "@tidemark/chain";
+import {
+  type BatchEvent,
+  batchChainAbi,
+  type Deployment,
+  type L1Client,
+  readBatchEvents,
+  readBlock,
+  readExistingBlock,
+  readPostedBatch,
+} from "@tidemark/chain";
 import type { JournalReader } from "@tidemark/journal";
 import { assert } from "@tidemark/num";
 import { type BatchHeader, decodePostBatch } from "@tidemark/settlement";
@@ -46,7 +55,11 @@ export class BatchesOnL1 {
 
   static async read(client: L1Client, deployment: Deployment): Promise<BatchesOnL1> {
     const head = await readExistingBlock(client, "latest");
-    return new BatchesOnL1(client, deployment, await readBatchEvents(client, deployment, deployment.deployedAtBlock, head.number));
+    return new BatchesOnL1(
+      client,
+      deployment,
+      await readBatchEvents(client, deployment, deployment.deployedAtBlock, head.number),
+    );
   }
 
   async #headerOf(event: BatchEvent): Promise<{ header: BatchHeader; calldataBytes: number; postedSeconds: number }> {

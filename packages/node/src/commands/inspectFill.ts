@@ -36,7 +36,11 @@ function fillsBefore(reader: JournalReader, cycleIndex: number): number {
 }
 
 /** The latest snapshot before the fill, because a snapshot has no open cycle: its fills are those of the cycles before it. */
-function beginning(reader: JournalReader, options: EngineOptions, number: number): { engine: Engine; sequence: number; fills: number } {
+function beginning(
+  reader: JournalReader,
+  options: EngineOptions,
+  number: number,
+): { engine: Engine; sequence: number; fills: number } {
   for (const { sequence } of reader.listSnapshots().toReversed()) {
     const snapshot = reader.latestSnapshot(sequence);
     if (snapshot === null) continue;
@@ -48,13 +52,19 @@ function beginning(reader: JournalReader, options: EngineOptions, number: number
 }
 
 /** Fills count from 1 in the order of execution, liquidations included. Null when there are fewer, with how many there are. */
-export function findFill(reader: JournalReader, options: EngineOptions, number: number): { fill: FillFound | null; fills: number } {
+export function findFill(
+  reader: JournalReader,
+  options: EngineOptions,
+  number: number,
+): { fill: FillFound | null; fills: number } {
   const { engine, sequence: from, fills: counted } = beginning(reader, options, number);
   let fills = counted;
   let fill: FillFound | null = null;
   let sequence = from;
   let command: Command | null = null;
-  const take = (found: Omit<FillFound, "number" | "sequence" | "timeMs" | "instrumentName" | "priceMicroUsd">): void => {
+  const take = (
+    found: Omit<FillFound, "number" | "sequence" | "timeMs" | "instrumentName" | "priceMicroUsd">,
+  ): void => {
     if (++fills !== number || command === null) return;
     const cell = engine.ledger.instrument(found.instrument);
     fill = {
@@ -68,15 +78,47 @@ export function findFill(reader: JournalReader, options: EngineOptions, number: 
   };
   const sink: EventSink = {
     ...silentSink,
-    onFill: (makerAccount, makerNonce, takerAccount, takerNonce, instrument, price, lots, takerSide, makerFee, takerFee, cycle) =>
+    onFill: (
+      makerAccount,
+      makerNonce,
+      takerAccount,
+      takerNonce,
+      instrument,
+      price,
+      lots,
+      takerSide,
+      makerFee,
+      takerFee,
+      cycle,
+    ) =>
       take({
-        kind: "trade", makerAccount, makerNonce, takerAccount, takerNonce, instrument, price, lots, cycle,
-        takerSide: takerSide > 0 ? "buy" : "sell", makerFeeMicroUsdc: makerFee, takerFeeMicroUsdc: takerFee,
+        kind: "trade",
+        makerAccount,
+        makerNonce,
+        takerAccount,
+        takerNonce,
+        instrument,
+        price,
+        lots,
+        cycle,
+        takerSide: takerSide > 0 ? "buy" : "sell",
+        makerFeeMicroUsdc: makerFee,
+        takerFeeMicroUsdc: takerFee,
       }),
     onLiquidationFill: (makerAccount, makerNonce, account, instrument, price, lots, side, makerFee, penalty, cycle) =>
       take({
-        kind: "liquidation", makerAccount, makerNonce, takerAccount: account, takerNonce: null, instrument, price, lots, cycle,
-        takerSide: side > 0 ? "buy" : "sell", makerFeeMicroUsdc: makerFee, takerFeeMicroUsdc: penalty,
+        kind: "liquidation",
+        makerAccount,
+        makerNonce,
+        takerAccount: account,
+        takerNonce: null,
+        instrument,
+        price,
+        lots,
+        cycle,
+        takerSide: side > 0 ? "buy" : "sell",
+        makerFeeMicroUsdc: makerFee,
+        takerFeeMicroUsdc: penalty,
       }),
   };
   for (const record of reader.read(from + 1)) {
@@ -92,7 +134,14 @@ export function findFill(reader: JournalReader, options: EngineOptions, number: 
 export function finalityOf(timeMs: TimestampMs, batch: BatchFound | null): FinalityRecord & { paysIfReversed: string } {
   const reachedMs: FinalityRecord["reachedMs"] = { executed: timeMs, durable: timeMs };
   const seconds: Partial<Record<FinalityTier, number | null>> =
-    batch === null ? {} : { posted: batch.postedSeconds, safe: batch.safeSeconds, l1_final: batch.l1FinalSeconds, final: batch.finalSeconds };
+    batch === null
+      ? {}
+      : {
+          posted: batch.postedSeconds,
+          safe: batch.safeSeconds,
+          l1_final: batch.l1FinalSeconds,
+          final: batch.finalSeconds,
+        };
   for (const [tier, at] of Object.entries(seconds) as [FinalityTier, number | null][]) {
     if (at !== null) reachedMs[tier] = timestampMs(at * 1_000);
   }

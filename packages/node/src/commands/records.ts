@@ -45,13 +45,19 @@ export async function openL1Of(folder: string, deployment: Deployment): Promise<
     try {
       const client = await connectL1(known.url, deployment.chainId, { retryCount: 0 });
       // Another venue's node may listen there by now.
-      if ((await client.getCode({ address: deployment.batchChain })) !== undefined) return { client, from: "live", done: async () => undefined };
+      if ((await client.getCode({ address: deployment.batchChain })) !== undefined)
+        return { client, from: "live", done: async () => undefined };
     } catch {
       // Not running; its state file is next.
     }
   }
   const stateFile = join(folder, "l1-state.json");
   if (!existsSync(stateFile)) return null;
-  const embedded = await startEmbeddedL1({ chainId: deployment.chainId, loadStateFile: stateFile, slotsInAnEpoch: SLOTS_IN_AN_EPOCH, endsWithProcess: true });
+  const embedded = await startEmbeddedL1({
+    chainId: deployment.chainId,
+    loadStateFile: stateFile,
+    slotsInAnEpoch: SLOTS_IN_AN_EPOCH,
+    endsWithProcess: true,
+  });
   return { client: await connectL1(embedded.url, deployment.chainId), from: "state file", done: () => embedded.stop() };
 }

@@ -24,9 +24,13 @@ function replayFrom(reader: JournalReader, options: EngineOptions, fromSnapshot:
     // The last command may be durable while its cycles are not.
     if (stored === undefined) return;
     if (stored.postRoot !== record.postRoot || Buffer.compare(stored.payload, record.payload) !== 0) {
-      throw new NodeError("REPLAY_DIFFERS", `cycle ${record.index} (${record.kind}): recorded root ${stored.postRoot}, replayed ${record.postRoot}`, {
-        exitCode: ExitCode.invariantBroken,
-      });
+      throw new NodeError(
+        "REPLAY_DIFFERS",
+        `cycle ${record.index} (${record.kind}): recorded root ${stored.postRoot}, replayed ${record.postRoot}`,
+        {
+          exitCode: ExitCode.invariantBroken,
+        },
+      );
     }
     cyclesCompared++;
   };
@@ -49,20 +53,25 @@ function beginnings(reader: JournalReader, wanted: unknown): (number | null)[] {
   if (wanted === "all") return [null, ...reader.listSnapshots().map(({ sequence }) => sequence)];
   const sequence = Number(wanted);
   if (Number.isSafeInteger(sequence) && sequence >= 0) return [sequence];
-  throw new NodeError("USAGE", `--from-snapshot needs a sequence number or "all", not ${String(wanted)}`, { exitCode: ExitCode.usage });
+  throw new NodeError("USAGE", `--from-snapshot needs a sequence number or "all", not ${String(wanted)}`, {
+    exitCode: ExitCode.usage,
+  });
 }
 
 export async function replayJournal(flags: Record<string, unknown>): Promise<ExitCode> {
   const folder = resolve(String(flags["source"]));
   const { parameters } = await readDeployment(String(flags["deployment"] ?? join(folder, "deployment.json")));
   const run = readJsonFile(join(folder, "run.json"), runFileSchema);
-  if (run === null) throw new NodeError("NO_RUN", `${folder} holds no run.json: not a venue's folder`, { exitCode: ExitCode.usage });
+  if (run === null)
+    throw new NodeError("NO_RUN", `${folder} holds no run.json: not a venue's folder`, { exitCode: ExitCode.usage });
   const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(run) };
   const { reader, done } = await openJournalOf(folder);
   try {
     const runs = beginnings(reader, flags["fromSnapshot"]).map((from) => replayFrom(reader, options, from));
     for (const { from, commands, cyclesCompared, stateRoot } of runs) {
-      process.stdout.write(`from ${from === 0 ? "the first command" : `snapshot ${from}`}: ${commands} commands, ${cyclesCompared} cycle roots equal, state root ${stateRoot}\n`);
+      process.stdout.write(
+        `from ${from === 0 ? "the first command" : `snapshot ${from}`}: ${commands} commands, ${cyclesCompared} cycle roots equal, state root ${stateRoot}\n`,
+      );
     }
     const equal = new Set(runs.map(({ stateRoot }) => stateRoot)).size === 1;
     if (flags["json"] === true) process.stdout.write(`${JSON.stringify({ equal, runs })}\n`);

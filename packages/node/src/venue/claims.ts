@@ -1,5 +1,12 @@
 // Pays out withdrawals whose batch is final. Claims need a block, so they are on their way while the market goes on.
-import { ChainError, type ClaimsClient, createClaimsClient, type Deployment, type L1Client, readExistingBlock } from "@tidemark/chain";
+import {
+  ChainError,
+  type ClaimsClient,
+  createClaimsClient,
+  type Deployment,
+  type L1Client,
+  readExistingBlock,
+} from "@tidemark/chain";
 import type { ClaimArguments } from "@tidemark/settlement";
 import { OPERATOR } from "./contracts.ts";
 import type { Processes } from "./processes.ts";

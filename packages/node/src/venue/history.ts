@@ -29,7 +29,14 @@ export function kindName(code: number): CycleKindName {
 }
 
 export function historyOf(journal: Journal, ledger: LedgerState, openFills: number): History {
-  const history: History = { cycles: [], openFills, liquidations: 0, fundingEvents: 0, expiries: 0, withdrawals: ledger.globals.outboxCount };
+  const history: History = {
+    cycles: [],
+    openFills,
+    liquidations: 0,
+    fundingEvents: 0,
+    expiries: 0,
+    withdrawals: ledger.globals.outboxCount,
+  };
   const reported = new Set<number>();
   for (const { index, kind, fills, settledDeltas, payload } of journal.readCycles()) {
     const name = kindName(kind);

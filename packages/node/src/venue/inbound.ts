@@ -1,6 +1,13 @@
 // Stage 7: the L1 queue, from finalised blocks only, as commands. A restart reads the queue again and skips what the ledger
 // has consumed; an L1 that no longer has the last finalised block that was read stops the venue, in this life or the next.
-import { createInboundReader, type Deployment, FinalisedReorgError, type InboundReader, type L1Client, readBlock } from "@tidemark/chain";
+import {
+  createInboundReader,
+  type Deployment,
+  FinalisedReorgError,
+  type InboundReader,
+  type L1Client,
+  readBlock,
+} from "@tidemark/chain";
 import type { InboundCommand } from "@tidemark/engine";
 import { INBOUND_PER_CYCLE_MAX, type LedgerState } from "@tidemark/ledger";
 import type { TimestampMs } from "@tidemark/num";
@@ -38,7 +45,8 @@ export class InboundFeed {
     const { finalisedNumber, finalisedHash } = this.#reader.cursor;
     if (finalisedNumber < 0) return;
     const block = await readBlock(this.#client, finalisedNumber);
-    if (block !== null && block.hash !== finalisedHash) throw new FinalisedReorgError(finalisedNumber, finalisedHash, block.hash);
+    if (block !== null && block.hash !== finalisedHash)
+      throw new FinalisedReorgError(finalisedNumber, finalisedHash, block.hash);
   }
 
   #remember(): void {

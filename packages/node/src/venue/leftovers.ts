@@ -49,10 +49,12 @@ function processesWith(words: readonly string[]): number[] | null {
 }
 
 /** Nodes that keep their state in this file. Two of them would overwrite each other. */
-export const nodesWithState = (stateFile: string): number[] | null => processesWith(["anvil", ` --state ${stateFile} `]);
+export const nodesWithState = (stateFile: string): number[] | null =>
+  processesWith(["anvil", ` --state ${stateFile} `]);
 
 /** Proposers of this data folder. Two of them would give the same L1 nonce away. */
-export const proposersOf = (dataFolder: string): number[] | null => processesWith([` propose --data-dir ${dataFolder} `]);
+export const proposersOf = (dataFolder: string): number[] | null =>
+  processesWith([` propose --data-dir ${dataFolder} `]);
 
 /** A process that has ended but that nobody has waited for yet counts as gone. */
 function isAlive(processId: number): boolean {

@@ -34,13 +34,18 @@ export async function onboard(
   const opened = openedBefore(done, requests);
   const custody = createCustodyClient(l1.client, deployment, { mine: () => l1.mineNext() });
   const owners = requests.map(({ ownerKey }) => privateKeyToAccount(bytesToHex(ownerKey)));
-  for (const address of new Set(owners.map((owner) => owner.address))) await l1.embedded.setBalance(address, GAS_MONEY_WEI);
+  for (const address of new Set(owners.map((owner) => owner.address)))
+    await l1.embedded.setBalance(address, GAS_MONEY_WEI);
   const isInsured = done.some((entry) => entry.type === "deposit" && entry.account === INSURANCE_ACCOUNT);
   await mintMissing(custody, [
-    ...requests.flatMap(({ depositMicroUsdc }, i) => (opened.has(i) ? [] : [{ address: (owners[i] as LocalAccount).address, amountMicroUsdc: depositMicroUsdc }])),
+    ...requests.flatMap(({ depositMicroUsdc }, i) =>
+      opened.has(i) ? [] : [{ address: (owners[i] as LocalAccount).address, amountMicroUsdc: depositMicroUsdc }],
+    ),
     ...(isInsured ? [] : [{ address: OPERATOR.treasury.address, amountMicroUsdc: INSURANCE_MICRO_USDC }]),
   ]);
-  const listed = new Set(done.map((entry) => (entry.type === "listSeries" ? `${entry.underlying}/${entry.expiryMs}` : "")));
+  const listed = new Set(
+    done.map((entry) => (entry.type === "listSeries" ? `${entry.underlying}/${entry.expiryMs}` : "")),
+  );
   const unlisted = listings.filter(({ underlying, expiryMs }) => !listed.has(`${underlying}/${expiryMs}`));
   await custody.listSeries(OPERATOR.lister, unlisted.map(l1Listing));
   await openInRounds(custody, requests, owners, opened);
@@ -85,7 +90,10 @@ function openedBefore(done: readonly InboundEntry[], requests: readonly AccountR
 }
 
 /** Nobody's balance is raised above what is wanted of it: money minted by a killed life is still there. */
-async function mintMissing(custody: Custody, wanted: readonly { address: L1Address; amountMicroUsdc: number }[]): Promise<void> {
+async function mintMissing(
+  custody: Custody,
+  wanted: readonly { address: L1Address; amountMicroUsdc: number }[],
+): Promise<void> {
   const totals = new Map<L1Address, number>();
   for (const { address, amountMicroUsdc } of wanted) totals.set(address, (totals.get(address) ?? 0) + amountMicroUsdc);
   const missing: { address: L1Address; amountMicroUsdc: number }[] = [];
@@ -120,7 +128,9 @@ function rememberedAccounts(folder: DataFolder, requests: readonly AccountReques
   return requests.map(({ label }) => {
     const found = known.find((entry) => entry.label === label);
     if (found === undefined) {
-      throw new NodeError("ACCOUNT_MISSING", `${label} has no account in ${folder.accounts}`, { exitCode: ExitCode.environment });
+      throw new NodeError("ACCOUNT_MISSING", `${label} has no account in ${folder.accounts}`, {
+        exitCode: ExitCode.environment,
+      });
     }
     return found.account;
   });

@@ -1,5 +1,13 @@
 // Stage 4: the engine as the journal left it: newest snapshot, then every command after it.
-import { type CycleRecord, decodeCommand, Engine, type EngineConfig, type EngineOptions, type EventSink, silentSink } from "@tidemark/engine";
+import {
+  type CycleRecord,
+  decodeCommand,
+  Engine,
+  type EngineConfig,
+  type EngineOptions,
+  type EventSink,
+  silentSink,
+} from "@tidemark/engine";
 import { type Journal, openJournal, replay } from "@tidemark/journal";
 import { CycleKind, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { timestampMs } from "@tidemark/num";

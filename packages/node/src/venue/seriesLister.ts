@@ -1,5 +1,11 @@
 // Sends new series to the L1 until the ledger holds them: a listing that a crash or a reorg swallowed is sent again.
-import { ChainError, createCustodyClient, type Deployment, type L1Client, type SeriesListing as L1Listing } from "@tidemark/chain";
+import {
+  ChainError,
+  createCustodyClient,
+  type Deployment,
+  type L1Client,
+  type SeriesListing as L1Listing,
+} from "@tidemark/chain";
 import type { Engine } from "@tidemark/engine";
 import type { MarketSource, SeriesListing } from "../market/source.ts";
 import { OPERATOR } from "./contracts.ts";
@@ -51,12 +57,16 @@ export class SeriesLister {
     if (this.#running !== null) return;
     const due = [...this.#wanted.values()].filter(
       ({ series, sentStep }) =>
-        (series.expiryMs === 0 || series.expiryMs > timeMs) && (sentStep === null || this.#step - sentStep > STEPS_TO_LEDGER_MAX),
+        (series.expiryMs === 0 || series.expiryMs > timeMs) &&
+        (sentStep === null || this.#step - sentStep > STEPS_TO_LEDGER_MAX),
     );
     if (due.length === 0) return;
     for (const entry of due) entry.sentStep = this.#step;
     this.#running = this.#custody
-      .listSeries(OPERATOR.lister, due.map(({ series }) => l1Listing(series)))
+      .listSeries(
+        OPERATOR.lister,
+        due.map(({ series }) => l1Listing(series)),
+      )
       .catch((error: unknown) => {
         // Whatever a later sending may get through is left to it.
         if (!(error instanceof ChainError) || !error.retryable) this.#failure = error;

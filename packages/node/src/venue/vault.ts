@@ -1,10 +1,20 @@
 // The money on the L1, read from the L1 alone: what the vault holds, what was deposited, what was claimed. Set against the ledger.
-import { type Deployment, l1Call, type L1Client, readBlock, readExistingBlock, readQueueEntries, testUsdcAbi } from "@tidemark/chain";
+import {
+  type Deployment,
+  type L1Client,
+  l1Call,
+  readBlock,
+  readExistingBlock,
+  readQueueEntries,
+  testUsdcAbi,
+} from "@tidemark/chain";
 import { decodeInboundEntry, type LedgerState } from "@tidemark/ledger";
 import { parseAbiItem } from "viem";
 import type { Conservation } from "../status.ts";
 
-const CLAIMED = parseAbiItem("event WithdrawalClaimed(uint32 indexed withdrawalNumber, address recipient, uint64 amount)");
+const CLAIMED = parseAbiItem(
+  "event WithdrawalClaimed(uint32 indexed withdrawalNumber, address recipient, uint64 amount)",
+);
 
 export class VaultBooks {
   readonly #client: L1Client;
@@ -36,7 +46,8 @@ export class VaultBooks {
       const from = this.#readTo + 1;
       for (const { index, bytes } of await readQueueEntries(this.#client, this.#deployment, from, head.number)) {
         const decoded = decodeInboundEntry(bytes);
-        if (decoded.ok && decoded.entry.type === "deposit") this.#deposits.push({ index, amount: BigInt(decoded.entry.amount) });
+        if (decoded.ok && decoded.entry.type === "deposit")
+          this.#deposits.push({ index, amount: BigInt(decoded.entry.amount) });
       }
       await this.#readClaims(BigInt(from), BigInt(head.number));
       this.#readTo = head.number;
@@ -79,8 +90,16 @@ export class VaultBooks {
     for (let number = 0; number < outboxCount; number++) {
       if (!this.#claimed.has(number)) outboxUnclaimed += BigInt(ledger.outboxCell(number)?.amount ?? 0);
     }
-    const inboundUnconsumed = this.#deposits.reduce((sum, { index, amount }) => (index >= inboundCursor ? sum + amount : sum), 0n);
-    return { vault: this.#vault, cash: BigInt(cashTotal), clearing: BigInt(clearingTotal), outboxUnclaimed, inboundUnconsumed };
+    const inboundUnconsumed = this.#deposits.reduce(
+      (sum, { index, amount }) => (index >= inboundCursor ? sum + amount : sum),
+      0n,
+    );
+    return {
+      vault: this.#vault,
+      cash: BigInt(cashTotal),
+      clearing: BigInt(clearingTotal),
+      outboxUnclaimed,
+      inboundUnconsumed,
+    };
   }
 }
-

@@ -62,7 +62,9 @@ const tally = new Tally({
 tally.resume(history);
 const outlet = new Outlet(tally, floor);
 const sequencer = new Sequencer({ engine, journal, sink: outlet });
-floor.assignAccounts(requests.map((_, i) => ({ account: FIRST_ACCOUNT + i, lastNonce: engine.lastNonce(FIRST_ACCOUNT + i) })));
+floor.assignAccounts(
+  requests.map((_, i) => ({ account: FIRST_ACCOUNT + i, lastNonce: engine.lastNonce(FIRST_ACCOUNT + i) })),
+);
 
 /** What is durable may be told. */
 function release(sequence) {

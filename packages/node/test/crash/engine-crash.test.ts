@@ -1,5 +1,6 @@
 // kill -9 of engine and journal at random moments, start, replay and the writing of snapshots included: nothing acknowledged is
 // lost, every root is that of an independent replay, and the run goes on.
+// TIDEMARK_LONG=1 makes the long run of it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -36,6 +37,8 @@ class Life {
   readySequence = -1;
   readyRoot = "";
   durable = 0;
+  fills = 0;
+  fillsAtFirst = -1;
   snapshotsBegun = 0;
   readonly cycles = new Map<number, string>();
   complaint = "";
@@ -60,8 +63,12 @@ class Life {
       if (word === "ready") {
         this.readySequence = Number(number);
         this.readyRoot = String(rest);
-      } else if (word === "durable") this.durable = Number(number);
-      else if (word === "snapshot") this.snapshotsBegun++;
+      } else if (word === "durable") {
+        this.durable = Number(number);
+        this.fills = Number(rest);
+        if (this.fillsAtFirst < 0) this.fillsAtFirst = this.fills;
+      }
+      if (word === "snapshot") this.snapshotsBegun++;
       else if (word === "cycle") this.cycles.set(Number(number), String(rest));
     }
   }
@@ -76,11 +83,16 @@ class Life {
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     const [code, signal] = await this.#closed;
-    expect({ code, signal, complaint: this.complaint }, `seed ${seed}`).toMatchObject({ signal: "SIGKILL", complaint: "" });
+    expect({ code, signal, complaint: this.complaint }, `seed ${seed}`).toMatchObject({
+      signal: "SIGKILL",
+      complaint: "",
+    });
   }
 }
 
-type Moment = "start" | "running" | "snapshot";
+type Moment = "start" | "running" | "snapshot" | "trading";
+/** Fills after which a life that is to trade has traded: takers wait until the chain of quotes stands. */
+const FILLS_OF_A_LIFE = 30;
 
 /** Starts the venue and kills it: before or while it replays, anywhere in its run, or while a snapshot is on its way to the disk. */
 async function liveAndDie(moment: Moment): Promise<Life> {
@@ -88,13 +100,16 @@ async function liveAndDie(moment: Moment): Promise<Life> {
   if (moment === "start") {
     await sleep(below(700));
   } else {
-    await life.until(() => life.readySequence >= 0);
+    await life.until(() => life.readySequence >= 0 && life.durable > life.readySequence);
     if (moment === "snapshot") {
       const wanted = 1 + below(3);
       await life.until(() => life.snapshotsBegun >= wanted);
       await sleep(below(6));
+    } else if (moment === "trading") {
+      await life.until(() => life.fills - life.fillsAtFirst >= FILLS_OF_A_LIFE);
+      await sleep(below(40));
     } else {
-      await sleep(50 + below(700));
+      await sleep(below(700));
     }
   }
   await life.kill();
@@ -125,7 +140,10 @@ class Auditor {
     // The last commands may be on the disk while their cycles are not: nobody was told of those.
     if (stored === undefined) return;
     const { kind, timeMs, fills, messages, settledDeltas, postRoot } = stored;
-    expect({ ...record, payload: "", kind: kindName(kind), timeMs, fills, messages, settledDeltas, postRoot }, name).toEqual({ ...record, payload: "" });
+    expect(
+      { ...record, payload: "", kind: kindName(kind), timeMs, fills, messages, settledDeltas, postRoot },
+      name,
+    ).toEqual({ ...record, payload: "" });
     expect(Buffer.compare(stored.payload, record.payload), name).toBe(0);
     this.cyclesCompared++;
     this.fills += fills;
@@ -166,13 +184,13 @@ class Auditor {
 
 it(`engine and journal survive ${KILLS} kills`, { timeout: 3_600_000 }, async () => {
   const auditor = new Auditor();
-  const moments: Record<Moment, number> = { start: 0, running: 0, snapshot: 0 };
+  const moments: Record<Moment, number> = { start: 0, running: 0, snapshot: 0, trading: 0 };
   let killedBeforeReady = 0;
   let attempts = 0;
   let failures = 1;
   try {
     while (attempts < KILLS) {
-      const moment = (["running", "start", "snapshot", "running"] as const)[attempts % 4] as Moment;
+      const moment = (["running", "start", "snapshot", "trading"] as const)[attempts % 4] as Moment;
       const before = { sequence: auditor.sequence, root: auditor.root, cycles: auditor.cycleIndex };
       const life = await liveAndDie(moment);
       attempts++;

@@ -1,6 +1,7 @@
 // What the L1 of a finished run holds: read by somebody who starts a node of his own from the run's state dump.
-import { connectL1, readDeployment, startEmbeddedL1, watchOnce } from "@tidemark/chain";
+
 import { join } from "node:path";
+import { connectL1, readBatchEvents, readDeployment, startEmbeddedL1, watchOnce } from "@tidemark/chain";
 import { signer } from "../../src/signatures/signer.ts";
 
 export interface PostedOnL1 {
@@ -8,6 +9,8 @@ export interface PostedOnL1 {
   postTransactions: number;
   refused: number;
   batches: number;
+  /** In their order. */
+  batchHashes: string[];
   stateRoot: string;
   fault: unknown;
 }
@@ -30,8 +33,16 @@ export async function postedOnL1(out: string): Promise<PostedOnL1> {
         if ((await client.getTransactionReceipt({ hash })).status !== "success") refused++;
       }
     }
+    const events = await readBatchEvents(client, deployment, deployment.deployedAtBlock, head);
     const { batchesCompared, stateRoot, fault } = await watchOnce(l1.url, deployment, { signatures: signer });
-    return { postTransactions, refused, batches: batchesCompared, stateRoot, fault };
+    return {
+      postTransactions,
+      refused,
+      batches: batchesCompared,
+      batchHashes: events.map(({ batchHash }) => batchHash),
+      stateRoot,
+      fault,
+    };
   } finally {
     await l1.stop();
   }

@@ -7,7 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ENTRY } from "./build.ts";
 
 /** A small venue that posts often. */
-const CONFIG = { flow: 0.4, windowSeconds: 600, batchAgeMaxMs: 150_000, cycleAgeMaxMs: 75_000, snapshotEveryCommands: 2_000 };
+const CONFIG = {
+  flow: 0.4,
+  windowSeconds: 600,
+  batchAgeMaxMs: 150_000,
+  cycleAgeMaxMs: 75_000,
+  snapshotEveryCommands: 2_000,
+};
 const EXIT_TIMEOUT_MS = 90_000;
 
 export interface RunSummary {
@@ -72,7 +78,8 @@ export class VenueProcess {
   }
 
   async untilSaid(words: string): Promise<void> {
-    if (!(await this.until(() => this.said.includes(words)))) throw new Error(`never said "${words}": ${this.said.slice(-1_500)}`);
+    if (!(await this.until(() => this.said.includes(words))))
+      throw new Error(`never said "${words}": ${this.said.slice(-1_500)}`);
   }
 
   async end(): Promise<Ended> {
@@ -96,7 +103,8 @@ export function writeConfig(folder: string, changes: Partial<typeof CONFIG> = {}
 
 export function summaryOf(ended: Ended): RunSummary {
   const line = ended.output.trim().split("\n").at(-1) ?? "";
-  if (!line.startsWith("{")) throw new Error(`no summary; exit ${ended.code ?? ended.signal}: ${ended.errors.slice(-2_000)}`);
+  if (!line.startsWith("{"))
+    throw new Error(`no summary; exit ${ended.code ?? ended.signal}: ${ended.errors.slice(-2_000)}`);
   return JSON.parse(line) as RunSummary;
 }
 

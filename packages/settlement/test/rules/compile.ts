@@ -9,17 +9,22 @@ import type { Abi, Hex } from "viem";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const CACHE = join(ROOT, "contracts/cache/rules");
-const SOURCES = ["contracts/src/rules", "contracts/src/lib"];
+const SOURCES = ["contracts/src/rules", "contracts/src/lib", "contracts/src/dispute", "contracts/src/chain"];
+const COMPILED = /^contracts\/src\/(rules|dispute)\/|\/ParameterStore\.sol$/;
 
 export interface CompiledContract {
   abi: Abi;
   /** What lies at the contract's address. */
   runtime: Hex;
+  creation: Hex;
 }
 
 interface SolcOutput {
   errors?: { severity: string; formattedMessage: string; sourceLocation?: { file: string } }[];
-  contracts: Record<string, Record<string, { abi: Abi; evm: { deployedBytecode: { object: string } } }>>;
+  contracts: Record<
+    string,
+    Record<string, { abi: Abi; evm: Record<"bytecode" | "deployedBytecode", { object: string }> }>
+  >;
 }
 
 function sources(): Record<string, { content: string }> {
@@ -37,16 +42,16 @@ function compile(contents: Record<string, { content: string }>): Record<string, 
   const solc = createRequire(import.meta.url)("solc") as {
     compile(input: string, callbacks: { import(path: string): { contents: string } | { error: string } }): string;
   };
-  const rules = Object.keys(contents).filter((path) => path.startsWith("contracts/src/rules/"));
+  const roots = Object.keys(contents).filter((path) => COMPILED.test(path));
   const input = {
     language: "Solidity",
-    sources: Object.fromEntries(rules.map((path) => [path, contents[path]])),
+    sources: Object.fromEntries(roots.map((path) => [path, contents[path]])),
     // In step with foundry.toml.
     settings: {
       optimizer: { enabled: true, runs: 1_000_000 },
       evmVersion: "prague",
       metadata: { bytecodeHash: "none", appendCBOR: false },
-      outputSelection: { "*": { "*": ["abi", "evm.deployedBytecode.object"] } },
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
     },
   };
   const resolve = (path: string): { contents: string } | { error: string } => {
@@ -61,14 +66,14 @@ function compile(contents: Record<string, { content: string }>): Record<string, 
   const compiled: Record<string, CompiledContract> = {};
   for (const contracts of Object.values(output.contracts)) {
     for (const [name, { abi, evm }] of Object.entries(contracts)) {
-      compiled[name] = { abi, runtime: `0x${evm.deployedBytecode.object}` };
+      compiled[name] = { abi, runtime: `0x${evm.deployedBytecode.object}`, creation: `0x${evm.bytecode.object}` };
     }
   }
   return compiled;
 }
 
 /** By contract name. @throws Error with the compiler's messages. */
-export function compiledRules(): Record<string, CompiledContract> {
+export function compiledContracts(): Record<string, CompiledContract> {
   const contents = sources();
   const digest = createHash("sha256").update(JSON.stringify(contents)).digest("hex").slice(0, 32);
   const file = join(CACHE, `${digest}.json`);

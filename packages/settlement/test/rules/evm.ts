@@ -3,7 +3,7 @@ import { type EmbeddedL1, startEmbeddedL1 } from "@tidemark/chain";
 import { encodeParameters, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type Abi, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
-import { compiledRules } from "./compile.ts";
+import { compiledContracts } from "./compile.ts";
 
 /** Kind code → contract. */
 export const RULES: Readonly<Record<number, string>> = {
@@ -59,7 +59,7 @@ export class RuleEvm {
   }
 
   static async start(): Promise<RuleEvm> {
-    const compiled = compiledRules();
+    const compiled = compiledContracts();
     const abi = compiled["ICycleRule"]?.abi;
     if (abi === undefined) throw new Error("ICycleRule was not compiled");
     const evm = new RuleEvm(await startEmbeddedL1(), abi);

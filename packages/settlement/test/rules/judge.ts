@@ -133,7 +133,11 @@ export class Judge {
     const cases = this.#cases;
     this.#cases = [];
     this.#calls = 0;
-    const calls = cases.flatMap(({ execute, checks, hostile }) => [execute, ...checks, ...(hostile === null ? [] : [hostile])]);
+    const calls = cases.flatMap(({ execute, checks, hostile }) => [
+      execute,
+      ...checks,
+      ...(hostile === null ? [] : [hostile]),
+    ]);
     const answers = await evm.call(calls);
     this.agreement.calls += calls.length;
     let next = 0;
@@ -153,7 +157,9 @@ export class Judge {
     }
     if (answer.code === execute.code && answer.root === execute.root) return;
     const witness = Buffer.from(hostile?.witness ?? []).toString("hex");
-    throw new Error(`${where}: another witness says ${answer.code} ${answer.root}, the state's ${execute.code}: ${witness}`);
+    throw new Error(
+      `${where}: another witness says ${answer.code} ${answer.root}, the state's ${execute.code}: ${witness}`,
+    );
   }
 
   #compare({ execute, checks, verdict, where }: Case, answer: RuleAnswer, checked: readonly RuleAnswer[]): void {
@@ -168,7 +174,8 @@ export class Judge {
     });
     if (answer.code < 0) fail(`execute reverted: ${answer.error}`);
     if (verdict.ok) {
-      if (answer.code !== 0 || answer.root !== verdict.root) fail(`execute ${answer.code} ${answer.root}, root ${verdict.root}`);
+      if (answer.code !== 0 || answer.root !== verdict.root)
+        fail(`execute ${answer.code} ${answer.root}, root ${verdict.root}`);
       checked.forEach(({ code: found }, i) => {
         if (found !== 0) fail(`check of ${checks[i]?.account} says ${found}`);
       });
@@ -176,7 +183,8 @@ export class Judge {
     }
     if (answer.code === code) return;
     if (!ACCOUNT_CODES.has(code)) fail(`execute says ${answer.code}`);
-    if (checked[0]?.code !== code) fail(`execute says ${answer.code}, check of ${verdict.rejection.account} ${checked[0]?.code}`);
+    if (checked[0]?.code !== code)
+      fail(`execute says ${answer.code}, check of ${verdict.rejection.account} ${checked[0]?.code}`);
   }
 }
 

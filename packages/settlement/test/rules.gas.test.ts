@@ -1,0 +1,195 @@
+// Gas and bytes of the heaviest challenges that the limits allow, by kind and face: below 12M gas and 112 KiB, each as a
+// transaction of its own. The cycles are sound, so every check runs to its end.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  CHALLENGE_BYTES_MAX,
+  CHALLENGE_FIXED_BYTES,
+  type Cycle,
+  CYCLE_WEIGHT_MAX,
+  cycleWeight,
+  encodeCycle,
+  type ExpirySurface,
+  type InboundEntry,
+  type LedgerState,
+  type TradeEntry,
+} from "@tidemark/ledger";
+import { account, at, BTC, dollars, ETH, flatSurface, instrument, micro, ownerKey, USDC, Venue } from "../../ledger/test/factory.ts";
+import { keyOf } from "../../ledger/test/keys.ts";
+import { Random } from "../../ledger/test/random.ts";
+import { Coverage } from "../../ledger/test/stream/stream.ts";
+import { WideStream } from "../../ledger/test/stream/wide.ts";
+import { accountFaultCells, encodeWitness, rootFaultCells } from "../src/index.ts";
+import { CHALLENGE_GAS, RuleEvm } from "./rules/evm.ts";
+
+const KIND: Readonly<Record<Cycle["kind"], number>> = { report: 1, rows: 2, trade: 3, liquidation: 4, expiry: 8, inbound: 9, outbound: 10 };
+const lines: string[] = [];
+let evm: RuleEvm;
+
+beforeAll(async () => {
+  evm = await RuleEvm.start();
+});
+afterAll(async () => {
+  await evm.stop();
+  console.log(["challenge                                     gas     bytes    weight", ...lines].join("\n"));
+});
+
+/** Rule and payload, without what the dispute contract adds: a header, paths and their padding. */
+async function measure(what: string, venue: Venue, cycle: Cycle, checked?: number): Promise<void> {
+  const { state } = venue;
+  const payload = encodeCycle(cycle);
+  const cells = checked === undefined ? rootFaultCells(state, cycle) : accountFaultCells(state, cycle, checked);
+  const witness = encodeWitness(state, cells);
+  const call = {
+    kind: KIND[cycle.kind],
+    face: checked === undefined ? ("execute" as const) : ("check" as const),
+    parameters: await evm.storeParameters(venue.parameters),
+    preStateRoot: state.root(),
+    payload,
+    witness,
+    account: checked ?? 0,
+  };
+  const [answer] = await evm.call([call]);
+  expect(answer?.error, what).toBe("");
+  expect(answer?.code, what).toBe(0);
+  const gas = await evm.estimate(call);
+  const bytes = payload.length + witness.length;
+  const weight = cycleWeight(cycle);
+  lines.push(`${`${cycle.kind} ${call.face}: ${what}`.padEnd(42)} ${String(gas).padStart(8)} ${String(bytes).padStart(8)} ${String(weight).padStart(9)}`);
+  expect(weight, what).toBeLessThanOrEqual(CYCLE_WEIGHT_MAX);
+  expect(bytes, what).toBeLessThanOrEqual(CHALLENGE_BYTES_MAX - CHALLENGE_FIXED_BYTES);
+  expect(gas, what).toBeLessThan(CHALLENGE_GAS);
+}
+
+/** The most items for which the cycle keeps the weight limit. */
+function heaviest<Made extends Cycle>(most: number, make: (count: number) => Made): Made {
+  let low = 1;
+  let high = most;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (cycleWeight(make(middle)) <= CYCLE_WEIGHT_MAX) low = middle;
+    else high = middle - 1;
+  }
+  return make(low);
+}
+
+function fundedVenue(accounts: number): Venue {
+  const venue = new Venue();
+  for (let number = 2; number < 2 + accounts; number++) venue.fund(number, 5_000_000 * USDC);
+  return venue;
+}
+
+test("trade: many orders of two accounts", async () => {
+  const venue = fundedVenue(2);
+  const perpetual = venue.list(BTC, 0);
+  venue.mark(BTC, { index: dollars(100_000) });
+  const price = venue.markTicks(perpetual);
+  const cross = (): TradeEntry[] => [
+    venue.entry({ account: 2, instrument: perpetual, size: 1, price }),
+    venue.entry({ account: 3, instrument: perpetual, size: -1, price }),
+  ];
+  const pairs = Array.from({ length: 120 }, cross);
+  const cycle = heaviest(pairs.length, (count) => venue.tradeOf(pairs.slice(0, count).flat()));
+  await measure(`${cycle.accounts[0]?.entries.length} orders each`, venue, cycle);
+  await measure("one of those accounts", venue, cycle, 2);
+});
+
+test("trade: many accounts, and many instruments", async () => {
+  const venue = fundedVenue(70);
+  const perpetual = venue.list(BTC, 0);
+  const expiryMs = venue.timeMs + 3_600_000;
+  const first = venue.list(BTC, expiryMs, Array.from({ length: 60 }, (_, i) => dollars(90_000 + 500 * i)));
+  venue.mark(BTC, { index: dollars(100_000) });
+  const price = venue.markTicks(perpetual);
+  const crosses = Array.from({ length: 35 }, (_, i) => [
+    venue.entry({ account: 2 + 2 * i, instrument: perpetual, size: 1, price }),
+    venue.entry({ account: 3 + 2 * i, instrument: perpetual, size: -1, price }),
+  ]);
+  const accounts = heaviest(crosses.length, (count) => venue.tradeOf(crosses.slice(0, count).flat()));
+  await measure(`${accounts.accounts.length} accounts`, venue, accounts);
+
+  const options = Array.from({ length: 29 }, (_, i) => {
+    const legs = [0, 1, 2, 3].map((leg) => ({ instrument: first + 1 + 4 * i + leg, ratio: 1 }));
+    const net = legs.reduce((sum, leg) => sum + venue.markTicks(leg.instrument), 0);
+    return [venue.entry({ account: 2, legs, size: 1, price: net }), venue.entry({ account: 3, legs, size: -1, price: net })];
+  });
+  const instruments = heaviest(options.length, (count) => venue.tradeOf(options.slice(0, count).flat()));
+  await measure(`${4 * (instruments.accounts[0]?.entries.length ?? 0)} instruments`, venue, instruments);
+  await measure("one of those accounts", venue, instruments, 2);
+});
+
+test("accounts with 128 positions", async () => {
+  const stream = new WideStream(new Random(1), new Coverage());
+  stream.fill();
+  const { venue } = stream;
+  const [number] = stream.options() as [number];
+  const price = venue.markTicks(number);
+  const reduce = Array.from({ length: 60 }, () => [
+    venue.entry({ account: 2, instrument: number, size: 1, price }),
+    venue.entry({ account: 3, instrument: number, size: -1, price }),
+  ]);
+  const trade = heaviest(reduce.length, (count) => venue.tradeOf(reduce.slice(0, count).flat()));
+  await measure(`${trade.accounts[0]?.entries.length} orders, 128 positions`, venue, trade, 2);
+  await measure("128 positions", venue, venue.withdrawal({ account: 2, amount: 1 }), 2);
+  const recipient = ownerKey(3).address;
+  const forced: InboundEntry = { type: "forcedWithdrawal", account: account(3), amount: micro(5), recipient };
+  await measure("forced withdrawal, 128 positions", venue, venue.inbound(forced));
+});
+
+test("report and rows", async () => {
+  const venue = fundedVenue(1);
+  venue.list(ETH, 0);
+  const expiries = Array.from({ length: 24 }, (_, i) => venue.timeMs + 3_600_000 * (i + 1));
+  const first = venue.state.instrumentCount;
+  for (const expiryMs of expiries) venue.list(ETH, expiryMs, [dollars(3_900)]);
+  const skewed = (surface: ExpirySurface): ExpirySurface => ({ ...surface, b: 300_000_000 as never, rho: -400_000_000 as never });
+  const report = venue.reportOf(ETH, { index: dollars(4_000) });
+  const full = venue.resigned({ ...report, surfaces: expiries.map((expiryMs) => skewed(flatSurface(expiryMs, dollars(4_010), 0.7))) });
+  await measure("24 surfaces", venue, full);
+  venue.must(full);
+  // An option of an expiry of its own each: nothing is shared between them.
+  const instruments = Array.from({ length: 16 }, (_, i) => instrument(first + 3 * i + 1));
+  await measure("16 options of 16 expiries", venue, { kind: "rows", timeMs: at(venue.timeMs), underlying: ETH, instruments, closesEpoch: true });
+});
+
+function isAccepted(state: LedgerState, number: number): boolean {
+  return state.account(number) !== undefined;
+}
+
+test("expiry, inbound and outbound", async () => {
+  const venue = fundedVenue(16);
+  const expiryMs = venue.timeMs + 60_000;
+  const first = venue.list(BTC, expiryMs, Array.from({ length: 31 }, (_, i) => dollars(90_000 + 500 * i)));
+  venue.mark(BTC, { index: dollars(100_000) });
+  for (let number = 2; number < 18; number += 2) {
+    venue.must(venue.cross(number, number + 1, first + number, 1, venue.markTicks(first + number)));
+  }
+  expect(isAccepted(venue.state, 17)).toBe(true);
+  const withdrawals = [2, 4, 6, 8, 10, 12, 14, 16].flatMap((number) => {
+    const cycle = venue.withdrawal({ account: number, amount: 1 });
+    return cycle.withdrawals;
+  });
+  await measure("8 withdrawals", venue, { kind: "outbound", timeMs: at(venue.timeMs), withdrawals });
+  venue.timeMs = expiryMs;
+  const content = { underlying: BTC, expiryMs: at(expiryMs), settlementPrice: dollars(101_000) };
+  const instruments = Array.from({ length: 63 }, (_, i) => instrument(first + i));
+  const realisations = Array.from({ length: 16 }, (_, i) => {
+    const number = 2 + i;
+    return { account: account(number), positionCount: 1, instruments: [instrument(first + 2 * Math.floor(number / 2))] };
+  });
+  const settled = heaviest(63, (count) =>
+    venue.expiryOf({ ...content, instruments: instruments.slice(0, Math.max(count, 18)), realisations }),
+  );
+  await measure(`${settled.instruments.length} instruments, 16 accounts`, venue, settled);
+
+  const payer = keyOf("payer").address;
+  const deposits = Array.from({ length: 32 }, (_, i): InboundEntry => ({ type: "deposit", account: account(100 + i), amount: micro(5), payer }));
+  await measure("32 parked deposits", venue, heaviest(32, (count) => venue.inbound(...deposits.slice(0, count)) as Cycle & { kind: "inbound" }));
+  const opens = Array.from({ length: 32 }, (_, i): InboundEntry => ({ type: "openAccount", account: account(1000 + 77 * i), owner: payer }));
+  await measure("32 new accounts", venue, heaviest(32, (count) => venue.inbound(...opens.slice(0, count)) as Cycle & { kind: "inbound" }));
+  const strikes = Array.from({ length: 120 }, (_, i) => dollars(50_000 + i));
+  const series: InboundEntry = { type: "listSeries", underlying: BTC, expiryMs: at(expiryMs + 60_000), strikes };
+  await measure("series of 120 strikes", venue, venue.inbound(series));
+  const small: InboundEntry = { ...series, strikes: strikes.slice(0, 10) };
+  const many = heaviest(32, (count) => venue.inbound(...new Array<InboundEntry>(count).fill(small)) as Cycle & { kind: "inbound" });
+  await measure("series of 10 strikes each", venue, many);
+});

@@ -1,0 +1,166 @@
+// An L1 with the deployed venue whose batch chain names a Dispute with every rule: what a fraud proof needs end to end.
+import {
+  connectL1,
+  createCustodyClient,
+  createInboundReader,
+  type Deployment,
+  deployVenue,
+  developmentAccount,
+  type EmbeddedL1,
+  type L1Client,
+  startEmbeddedL1,
+  transactAll,
+} from "@tidemark/chain";
+import { encodeParameters } from "@tidemark/ledger";
+import { bytesToHex } from "@tidemark/num";
+import {
+  type Address,
+  encodeDeployData,
+  encodeFunctionData,
+  getContractAddress,
+  type Hex,
+  type PrivateKeyAccount,
+  type TransactionReceipt,
+} from "viem";
+import { MiniatureVenue } from "../../../chain/test/support/venue.ts";
+import { parametersForTests } from "../../../chain/test/support/world.ts";
+import { type Batch, type BatchCycle, encodePostBatch } from "../../src/index.ts";
+import { compiledContracts } from "./compile.ts";
+import { RULES } from "./evm.ts";
+
+const GENESIS_SECONDS = 1_750_000_000;
+const SLOTS_IN_AN_EPOCH = 2;
+const FINAL_DEPTH = 2 * SLOTS_IN_AN_EPOCH;
+const DEPOSIT_MICRO_USDC = 1_000_000_000;
+/** report, rows, trade, liquidation, expiry, inbound, outbound: what decodeCycle takes. */
+const KNOWN_KINDS = [1, 2, 3, 4, 8, 9, 10].reduce((bits, kind) => bits | (1n << BigInt(kind)), 0n);
+export const BOND_WEI = 10n ** 18n;
+
+const contracts = compiledContracts();
+
+function creationOf(name: string, args: unknown[] = []): Hex {
+  const contract = contracts[name];
+  if (contract === undefined) throw new Error(`${name} was not compiled`);
+  return encodeDeployData({ abi: contract.abi, bytecode: contract.creation, args });
+}
+
+export const disputeAbi = contracts["Dispute"]?.abi ?? [];
+
+export interface DisputeWorld {
+  l1: EmbeddedL1;
+  client: L1Client;
+  deployment: Deployment;
+  dispute: Address;
+  venue: MiniatureVenue;
+  challenger: PrivateKeyAccount;
+  mine(seconds?: number): Promise<void>;
+  post(batch: Batch, cycles: readonly BatchCycle[]): Promise<TransactionReceipt>;
+  /** Null when it reverted; `error` says why. */
+  challenge(functionName: string, args: unknown[]): Promise<{ receipt: TransactionReceipt | null; error: string }>;
+  close(): Promise<void>;
+}
+
+/** Two funded accounts, a marked perpetual. */
+export async function createDisputeWorld(): Promise<DisputeWorld> {
+  const l1 = await startEmbeddedL1({ genesisTimestampSeconds: GENESIS_SECONDS, slotsInAnEpoch: SLOTS_IN_AN_EPOCH });
+  const client = await connectL1(l1.url, l1.chainId);
+  const deployer = developmentAccount("deployer");
+  const referee = developmentAccount("referee");
+  const proposer = developmentAccount("proposer");
+  const lister = developmentAccount("lister");
+  const alice = developmentAccount("alice");
+  const bob = developmentAccount("bob");
+  const challenger = developmentAccount("challenger");
+  const everyone = [deployer, referee, proposer, lister, alice, bob, challenger];
+  for (const { address } of everyone) await l1.setBalance(address, 10n ** 21n);
+  let nowSeconds = GENESIS_SECONDS;
+  let venue: MiniatureVenue | null = null;
+  const mine = async (seconds = 12): Promise<void> => {
+    nowSeconds = (await l1.mine(nowSeconds + seconds)).timestampSeconds;
+    venue?.advanceTo(nowSeconds * 1000);
+  };
+  const addressAt = (nonce: number): Address => getContractAddress({ from: referee.address, nonce: BigInt(nonce) });
+  const ruleNames = Object.values(RULES);
+  // The referee creates the parameter store, the rules and then the dispute contract.
+  const dispute = addressAt(1 + ruleNames.length);
+  const deployment = await deployVenue(client, {
+    deployer,
+    parameters: parametersForTests(l1.chainId),
+    proposer: proposer.address,
+    lister: lister.address,
+    windowSeconds: 600,
+    bondWei: BOND_WEI,
+    forcedPeriodSeconds: 3_600,
+    dispute,
+    mine,
+  });
+  const create = (what: string, data: Hex): { sender: PrivateKeyAccount; what: string; data: Hex; gas: bigint } => ({
+    sender: referee,
+    what,
+    data,
+    gas: 6_000_000n,
+  });
+  const store = bytesToHex(encodeParameters(deployment.parameters));
+  await transactAll(
+    client,
+    [
+      create("ParameterStore", creationOf("ParameterStore", [store])),
+      ...ruleNames.map((name) => create(name, creationOf(name))),
+    ],
+    { mine },
+  );
+  const rules = ruleNames.map((_, i) => addressAt(1 + i));
+  const args = [deployment.batchChain, addressAt(0), KNOWN_KINDS, rules];
+  await transactAll(client, [create("Dispute", creationOf("Dispute", args))], { mine });
+
+  venue = new MiniatureVenue(deployment.parameters, nowSeconds * 1000);
+  const custody = createCustodyClient(client, deployment, { mine });
+  const amountMicroUsdc = DEPOSIT_MICRO_USDC;
+  await custody.mint(
+    lister,
+    [alice, bob].map(({ address }) => ({ address, amountMicroUsdc })),
+  );
+  await custody.openAccounts([alice, bob].map((owner) => ({ owner, depositMicroUsdc: amountMicroUsdc })));
+  await custody.listSeries(lister, [{ underlying: 0, expiryMs: 0, strikesMicroUsd: [] }]);
+  for (let i = 0; i < FINAL_DEPTH; i++) await mine();
+  const entries = await createInboundReader(client, deployment).poll();
+  venue.inbound(entries.map(({ bytes }) => bytes));
+  venue.marks();
+
+  const send = async (
+    sender: PrivateKeyAccount,
+    to: Address,
+    data: Hex,
+    valueWei: bigint,
+    what: string,
+  ): Promise<TransactionReceipt> => {
+    const [receipt] = await transactAll(client, [{ sender, to, data, valueWei, gas: 12_000_000n, what }], { mine });
+    return receipt as TransactionReceipt;
+  };
+  return {
+    l1,
+    client,
+    deployment,
+    dispute,
+    venue,
+    challenger,
+    mine,
+    post: (batch, cycles) =>
+      send(
+        proposer,
+        deployment.batchChain,
+        bytesToHex(encodePostBatch(batch.header, batch.data)),
+        BOND_WEI,
+        `batch of ${cycles.length}`,
+      ),
+    async challenge(functionName, callArgs) {
+      const data = encodeFunctionData({ abi: disputeAbi, functionName, args: callArgs });
+      try {
+        return { receipt: await send(challenger, dispute, data, 0n, functionName), error: "" };
+      } catch (error) {
+        return { receipt: null, error: String(error) };
+      }
+    },
+    close: () => l1.stop(),
+  };
+}
