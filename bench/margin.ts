@@ -1,5 +1,6 @@
-// The margin decision of one order with all open orders: the engine's incremental check against the same figure computed
-// from every position and every open order. Both run over the same accounts, rounds alternate.
+// The margin decision of one order with all open orders: the engine's scalar bound, which accepts most orders, and its
+// incremental check of every scenario, which alone refuses, against the same figure computed from every position and every
+// open order. All run over the same accounts, rounds alternate. docs/performance.md has the figures of a run.
 import { type InstrumentCell, InstrumentKind, ROW_LENGTH, SCENARIO_COUNT, UNDERLYINGS_MAX } from "@tidemark/ledger";
 import { Accounts, Instruments, Margin } from "@tidemark/engine";
 import { type BenchRow, median } from "./rows.ts";
@@ -78,6 +79,11 @@ function nanosecondsEach(times: number, work: (i: number) => void): number {
 function measure(accountCount: number): BenchRow[] {
   const { margin, orders } = build(accountCount);
   let sum = 0;
+  const bound = (i: number): void => {
+    const account = scramble(i) % accountCount;
+    const instrument = (account + (i % POSITIONS) * 7) % INSTRUMENTS;
+    sum += margin.initialWithOrderAtMost(account, instrument, i % 2 === 0 ? 1 : -1, 500, 3, 300);
+  };
   const check = (i: number): void => {
     const account = scramble(i) % accountCount;
     const instrument = (account + (i % POSITIONS) * 7) % INSTRUMENTS;
@@ -97,16 +103,23 @@ function measure(accountCount: number): BenchRow[] {
     });
     sum += margin.initialWithOrders(account);
   };
+  const bounds: number[] = [];
   const checks: number[] = [];
   const changes: number[] = [];
   const recomputes: number[] = [];
   for (let round = 0; round <= ROUNDS; round++) {
-    const figures = [nanosecondsEach(CHECKS, check), nanosecondsEach(CHECKS, change) / 2, nanosecondsEach(RECOMPUTES, recompute)] as const;
+    const figures = [
+      nanosecondsEach(CHECKS, bound),
+      nanosecondsEach(CHECKS, check),
+      nanosecondsEach(CHECKS, change) / 2,
+      nanosecondsEach(RECOMPUTES, recompute),
+    ] as const;
     // The first round warms up.
     if (round === 0) continue;
-    checks.push(figures[0]);
-    changes.push(figures[1]);
-    recomputes.push(figures[2]);
+    bounds.push(figures[0]);
+    checks.push(figures[1]);
+    changes.push(figures[2]);
+    recomputes.push(figures[3]);
   }
   if (sum === 0) throw new RangeError("nothing was measured");
   const full = median(recomputes);
@@ -118,7 +131,11 @@ function measure(accountCount: number): BenchRow[] {
     yardstick: full,
     ratio: full / value,
   });
-  return [row("check of one order, 39 scenarios", median(checks), 300), row("adding or removing open lots", median(changes), 400)];
+  return [
+    row("acceptance of one order by the scalar bound", median(bounds), 100),
+    row("check of one order, 39 scenarios", median(checks), 300),
+    row("adding or removing open lots", median(changes), 400),
+  ];
 }
 
 export function run(): BenchRow[] {

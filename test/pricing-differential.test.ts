@@ -11,7 +11,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { EXP_COEFFICIENTS, LN_COEFFICIENTS, MILLS_COEFFICIENTS } from "../packages/num/src/coefficients.ts";
 import { compileContract } from "../tools/compile-contract.mjs";
 import {
-  chainCase,
   encodeUnchecked,
   encodingsAround,
   FUNCTIONS,
@@ -21,12 +20,10 @@ import {
   pack,
   packFunctionInputs,
   packFunding,
-  packRows,
   riskParameters,
-  rowCase,
-  rowResult,
   unpack,
 } from "../tools/pricing-cases.mjs";
+import { chainCase, packRows, rowCase, rowResult } from "../tools/row-cases.mjs";
 
 interface RowCase {
   kind: number;

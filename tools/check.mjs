@@ -14,6 +14,7 @@ const PARTS = [
   ["lint and format", binary("@biomejs/biome/bin/biome"), ["ci", "--error-on-warnings", "."]],
   ["import directions", "tools/check-boundaries.mjs", ["--check"]],
   ["generated limits", "tools/generate-limits.mjs", ["--check"]],
+  ["generated Solidity vectors", "tools/generate-solidity-vectors.mjs", ["--check"]],
   ["generated bindings", "tools/generate-bindings.mjs", ["--check"]],
   ["solidity format", "tools/forge.mjs", ["fmt", "--check"]],
   ["long runs", "tools/check.mjs", ["--long-runs"]],

@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { dropIncompleteCache, forgePath, root } from "./forge.mjs";
 
 const RECORDED = join(root, "contracts/cache/gas/gas.json");
+/** Execution inside a transaction, without its base cost and calldata. */
+const RECORDED_PRICING = join(root, "contracts/cache/gas/pricing.json");
 const OUTPUT = join(root, "contracts/gas.md");
 const TRANSACTION_GAS_MAX = 2 ** 24;
 
 function measure() {
-  rmSync(RECORDED, { force: true });
+  for (const file of [RECORDED, RECORDED_PRICING]) rmSync(file, { force: true });
   dropIncompleteCache();
   const args = ["test", "--isolate", "--gas-snapshot-emit=true", "--match-path", "contracts/test/gas/*"];
   const run = spawnSync(forgePath(), args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
@@ -18,10 +20,10 @@ function measure() {
     process.stderr.write(`${run.stdout}${run.stderr}`);
     throw new Error("the gas tests failed", { cause: run.error });
   }
-  return Object.entries(JSON.parse(readFileSync(RECORDED, "utf8")));
+  return [RECORDED, RECORDED_PRICING].map((file) => Object.entries(JSON.parse(readFileSync(file, "utf8"))));
 }
 
-function render(rows) {
+function render([rows, pricingRows]) {
   const number = (value) => Number(value).toLocaleString("en-US");
   const share = (value) => `${((100 * Number(value)) / TRANSACTION_GAS_MAX).toFixed(1)}%`;
   const lines = [
@@ -34,6 +36,12 @@ function render(rows) {
     "| transaction | gas | of 2^24 |",
     "| --- | ---: | ---: |",
     ...rows.map(([name, gas]) => `| ${name.replace(/^\d+ /, "")} | ${number(gas)} | ${share(gas)} |`),
+    "",
+    "Pricing alone, as part of a transaction (the worst allowed challenge may use 12,000,000):",
+    "",
+    "| computation | gas |",
+    "| --- | ---: |",
+    ...pricingRows.map(([name, gas]) => `| ${name.replace(/^\d+ /, "")} | ${number(gas)} |`),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -10,11 +10,14 @@ library CyclesPath {
 
     /// @notice Root that the cycle at `index` of `count` and its siblings, from the leaf up, lead to.
     /// @dev The header fixes `count`, so an index has exactly one path length.
-    function root(bytes32 payloadHash, uint32 length, bytes32 postRoot, uint256 index, uint256 count, bytes32[] calldata path)
-        internal
-        pure
-        returns (bytes32 node)
-    {
+    function root(
+        bytes32 payloadHash,
+        uint32 length,
+        bytes32 postRoot,
+        uint256 index,
+        uint256 count,
+        bytes32[] calldata path
+    ) internal pure returns (bytes32 node) {
         if (index >= count) revert PathMalformed();
         node = CyclesTree.leaf(payloadHash, length, postRoot);
         uint256 used = 0;

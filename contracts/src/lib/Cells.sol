@@ -254,8 +254,8 @@ library Cells {
     function pendingFundingFloor(uint256 instrument, uint256 position) internal pure returns (int256) {
         if (read8(instrument) != KIND_PERPETUAL) return 0;
         unchecked {
-            int256 change = readSigned64(instrument + INSTRUMENT_FUNDING_INDEX)
-                - readSigned64(position + POSITION_FUNDING_INDEX);
+            int256 change =
+                readSigned64(instrument + INSTRUMENT_FUNDING_INDEX) - readSigned64(position + POSITION_FUNDING_INDEX);
             return (-readSigned32(position + POSITION_SIZE) * change) >> Limits.FUNDING_SHIFT;
         }
     }

@@ -206,10 +206,12 @@ library Margin {
         }
     }
 
-    function _addUnderlying(MarginFigures memory figures, Sums memory sums, uint256 number, Parameters memory parameters)
-        private
-        pure
-    {
+    function _addUnderlying(
+        MarginFigures memory figures,
+        Sums memory sums,
+        uint256 number,
+        Parameters memory parameters
+    ) private pure {
         unchecked {
             uint256 scenarios = sums.scenarios[number];
             int256 worst = 0;

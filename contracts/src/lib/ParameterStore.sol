@@ -64,6 +64,9 @@ library ParameterReader {
     uint256 internal constant FUNDING_PERIOD_MS = 27;
     uint256 internal constant OPTION_FEE_PRICE_DIVISOR = 30;
     uint256 internal constant MARK_AGE_MAX_MS = 31;
+    uint256 internal constant LIQUIDATION_PENALTY_PPB = 32;
+    uint256 internal constant LIQUIDATION_BOUND_PPB = 33;
+    uint256 internal constant LIQUIDATION_SLICE_MICRO_USDC = 34;
 
     function load(address store) internal view returns (Parameters memory parameters) {
         uint256 size = store.code.length;
@@ -118,7 +121,9 @@ library ParameterReader {
     /// @dev `underlying` < underlyingCount.
     function contractSizes(Parameters memory parameters, uint256 underlying) internal pure returns (uint256 offset) {
         offset = parameters.underlyings;
-        for (uint256 i = 0; i < underlying; ++i) offset += 1 + Cells.read8(offset) + UNDERLYING_KIND_BYTES;
+        for (uint256 i = 0; i < underlying; ++i) {
+            offset += 1 + Cells.read8(offset) + UNDERLYING_KIND_BYTES;
+        }
         offset += 1 + Cells.read8(offset);
     }
 

@@ -38,6 +38,7 @@ library PayloadReader {
     uint256 internal constant FILL_FEE = 12;
     uint256 internal constant FILL_BYTES = 18;
     uint256 internal constant OUTBOUND_BYTES = 118;
+    uint256 internal constant LIQUIDATION_LEG_BYTES = 21;
 
     // ── integers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,7 +108,9 @@ library PayloadReader {
                 offset := payload.offset
                 end := add(offset, payload.length)
             }
-            if (payload.length < HEADER_BYTES || read8(offset) != Limits.PAYLOAD_VERSION) return (false, 0, 0, offset, end);
+            if (payload.length < HEADER_BYTES || read8(offset) != Limits.PAYLOAD_VERSION) {
+                return (false, 0, 0, offset, end);
+            }
             kind = read8(offset + 1);
             timeMs = read(offset + 2, 8);
             isKnown = timeMs < SAFE_LIMIT;
@@ -140,7 +143,11 @@ library PayloadReader {
     }
 
     /// @dev (count u8, instrument u24…), strictly increasing.
-    function _instruments(uint256 offset, uint256 end, uint256 least, uint256 most) private pure returns (uint256 next) {
+    function _instruments(uint256 offset, uint256 end, uint256 least, uint256 most)
+        private
+        pure
+        returns (uint256 next)
+    {
         unchecked {
             if (offset + 1 > end) return 0;
             uint256 count = read8(offset);
@@ -163,13 +170,19 @@ library PayloadReader {
     function report(uint256 offset, uint256 end) internal pure returns (bool isCanonical, uint256 signatures) {
         unchecked {
             if (offset + 27 > end) return (false, 0);
-            if (!isSafeUnsigned(offset + 2) || !isSafeUnsigned(offset + 10) || !isSafeSigned(offset + 18)) return (false, 0);
+            if (!isSafeUnsigned(offset + 2) || !isSafeUnsigned(offset + 10) || !isSafeSigned(offset + 18)) {
+                return (false, 0);
+            }
             uint256 count = read8(offset + 26);
             signatures = offset + 27 + Cells.SURFACE_BYTES * count;
             if (count > Limits.EXPIRIES_MAX || signatures > end) return (false, 0);
             for (uint256 surface = offset + 27; surface < signatures; surface += Cells.SURFACE_BYTES) {
-                for (uint256 field = 0; field < 24; field += 8) if (!isSafeUnsigned(surface + field)) return (false, 0);
-                for (uint256 field = 24; field < 64; field += 8) if (!isSafeSigned(surface + field)) return (false, 0);
+                for (uint256 field = 0; field < 24; field += 8) {
+                    if (!isSafeUnsigned(surface + field)) return (false, 0);
+                }
+                for (uint256 field = 24; field < 64; field += 8) {
+                    if (!isSafeSigned(surface + field)) return (false, 0);
+                }
             }
             isCanonical = _signatures(signatures, end) == end;
         }
@@ -251,10 +264,31 @@ library PayloadReader {
                 if (read(leg + 3, 2) == 0x8000) return (0, 0);
                 Weights.addInstrument(weights, read(leg, 3));
             }
-            bool isOutOfRange = read(legs + ENTRY_SIZE, 4) == 0x80000000 || read(legs + ENTRY_LIMIT_PRICE, 4) == 0x80000000;
+            bool isOutOfRange =
+                read(legs + ENTRY_SIZE, 4) == 0x80000000 || read(legs + ENTRY_LIMIT_PRICE, 4) == 0x80000000;
             if (isOutOfRange || read8(legs + ENTRY_FLAGS) > 1) return (0, 0);
             if (!isSafeSigned(next - FILL_BYTES + FILL_CASH)) return (0, 0);
             nonce = read(legs + ENTRY_NONCE, 6);
+        }
+    }
+
+    /// @notice account u24, positionCount u8, legCount u8, (instrument u24, size i32, cash i64, fee u48)…, accounts as in trade.
+    /// @return accounts where the counterparties begin; 0 where the body is malformed
+    function liquidation(uint256 offset, uint256 end, Weights.Trade memory weights)
+        internal
+        pure
+        returns (uint256 accounts)
+    {
+        unchecked {
+            if (offset + 5 > end || read8(offset + 3) > Limits.POSITIONS_MAX) return 0;
+            uint256 count = read8(offset + 4);
+            accounts = offset + 5 + LIQUIDATION_LEG_BYTES * count;
+            if (count == 0 || count > Limits.LIQUIDATION_LEGS_MAX || accounts > end) return 0;
+            for (uint256 leg = offset + 5; leg < accounts; leg += LIQUIDATION_LEG_BYTES) {
+                if (read(leg + 3, 4) == 0x80000000 || !isSafeSigned(leg + 7)) return 0;
+                Weights.addInstrument(weights, read(leg, 3));
+            }
+            if (tradeAccounts(accounts, end, weights) != end) return 0;
         }
     }
 

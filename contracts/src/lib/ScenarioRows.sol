@@ -186,8 +186,9 @@ library ScenarioRows {
     }
 
     function surfaceInRange(ExpirySurface memory surface) internal pure returns (bool) {
-        return surface.a >= -A_MAX && surface.a <= A_MAX && surface.b >= 0 && surface.b <= B_MAX && surface.rho >= -RHO_MAX
-            && surface.rho <= RHO_MAX && surface.m >= -M_MAX && surface.m <= M_MAX && surface.s >= 0 && surface.s <= S_MAX;
+        return surface.a >= -A_MAX && surface.a <= A_MAX && surface.b >= 0 && surface.b <= B_MAX
+            && surface.rho >= -RHO_MAX && surface.rho <= RHO_MAX && surface.m >= -M_MAX && surface.m <= M_MAX
+            && surface.s >= 0 && surface.s <= S_MAX;
     }
 
     function preparePerpetual(Pricer memory pricer, RiskParameters memory parameters, Market memory market)
@@ -217,9 +218,8 @@ library ScenarioRows {
                     FixedPoint.mulQ48(leftMs * ONE / windowMs, FixedPoint.sqrtQ48(leftMs * ONE / (3 * YEAR_MS)));
             }
             int256 referenceMs = parameters.volatilityReferenceDays * DAY_MS;
-            int256 power = q48OfPpb(
-                leftMs < referenceMs ? parameters.volatilityPowerShortPpb : parameters.volatilityPowerLongPpb
-            );
+            int256 power =
+                q48OfPpb(leftMs < referenceMs ? parameters.volatilityPowerShortPpb : parameters.volatilityPowerLongPpb);
             // reference/days within [1/1460, 31] and |power·ln| ≤ 0.5·7.3 where it is negative, ≤ 1.72 else: inside the domains
             // of ln and exp.
             int256 ratio = referenceMs * ONE / (leftMs > DAY_MS ? leftMs : DAY_MS);
@@ -334,12 +334,11 @@ library ScenarioRows {
         }
     }
 
-    function optionValues(
-        Pricer memory pricer,
-        RiskParameters memory parameters,
-        int256 strikeMicroUsd,
-        uint256 values
-    ) private pure returns (uint256) {
+    function optionValues(Pricer memory pricer, RiskParameters memory parameters, int256 strikeMicroUsd, uint256 values)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
             int256 strike = lotUnits(strikeMicroUsd, pricer.lotNanoCoin);
             if (strike == 0) return REFUSED_LOT_VALUE;
@@ -446,8 +445,9 @@ library ScenarioRows {
             charges.shortAddOn = FixedPoint.mulDivCeil(
                 value, option ? parameters.optionShortAddOnPpb : parameters.linearAddOnPpb, BILLION
             );
-            charges.longAddOn =
-                FixedPoint.mulDivCeil(value, option ? parameters.optionLongAddOnPpb : parameters.linearAddOnPpb, BILLION);
+            charges.longAddOn = FixedPoint.mulDivCeil(
+                value, option ? parameters.optionLongAddOnPpb : parameters.linearAddOnPpb, BILLION
+            );
             charges.concentrationAddOn = FixedPoint.mulDivCeil(value, parameters.concentrationPpb, BILLION);
             charges.feePerLot = FixedPoint.mulDivCeil(value, parameters.takerFeePpb, BILLION);
             return (true, charges);

@@ -96,7 +96,7 @@ library StateWitness {
             tree.siblingCount = _u16(offset + 2);
             next = offset + TREE_HEAD_BYTES;
             Cell[] memory cells = new Cell[](count);
-            uint256 bound = 1 << _depth(kind);
+            uint256 bound = 2 ** _depth(kind);
             uint256 least = 0;
             for (uint256 i = 0; i < count; ++i) {
                 Cell memory cell;
@@ -325,7 +325,9 @@ library StateWitness {
                 }
             }
             uint256 next = tree.siblings;
-            for (uint256 height = 0; height < depth; ++height) (count, next) = _foldLevel(nodes, count, next);
+            for (uint256 height = 0; height < depth; ++height) {
+                (count, next) = _foldLevel(nodes, count, next);
+            }
             if (next != tree.siblings + 32 * tree.siblingCount) revert WitnessMalformed();
             assembly ("memory-safe") {
                 before := mload(add(nodes, 32))

@@ -63,7 +63,10 @@ library Weights {
         }
     }
 
-    function addAccount(Trade memory weights, uint256 positionCount, uint256 entryCount, uint256 legCount) internal pure {
+    function addAccount(Trade memory weights, uint256 positionCount, uint256 entryCount, uint256 legCount)
+        internal
+        pure
+    {
         unchecked {
             uint256 both = account(positionCount) + entryCount * RING_WITNESS;
             weights.root += both;
@@ -77,6 +80,18 @@ library Weights {
         unchecked {
             uint256 root = account(0) + weights.root + weights.instruments * INSTRUMENT_WITNESS;
             return length + (root > weights.rule ? root : weights.rule);
+        }
+    }
+
+    /// @notice Weight of a liquidation: `weights` holds the counterparties and the instruments of all legs.
+    function liquidation(Trade memory weights, uint256 positionCount, uint256 length) internal pure returns (uint256) {
+        unchecked {
+            uint256 liquidated = account(positionCount);
+            uint256 root = 2 * account(0) + liquidated + weights.root + weights.instruments * INSTRUMENT_WITNESS;
+            // It only reduces: no instrument comes to the account's positions.
+            uint256 rule = liquidated + margin(positionCount);
+            if (weights.rule > rule) rule = weights.rule;
+            return length + (root > rule ? root : rule);
         }
     }
 
@@ -130,10 +145,9 @@ library Weights {
     function margin(uint256 instruments) internal pure returns (uint256) {
         unchecked {
             uint256 underlyings = instruments < Limits.UNDERLYINGS_MAX ? instruments : Limits.UNDERLYINGS_MAX;
-            return instruments * Cells.INSTRUMENT_BYTES
-                + 32 * _siblings(instruments, INSTRUMENT_USED_DEPTH, Limits.INSTRUMENT_TREE_DEPTH)
-                + underlyings * UNDERLYING_CELL_MAX
-                + 32 * _siblings(underlyings, UNDERLYING_USED_DEPTH, Limits.UNDERLYING_TREE_DEPTH);
+            return instruments * Cells.INSTRUMENT_BYTES + 32
+                * _siblings(instruments, INSTRUMENT_USED_DEPTH, Limits.INSTRUMENT_TREE_DEPTH) + underlyings
+                * UNDERLYING_CELL_MAX + 32 * _siblings(underlyings, UNDERLYING_USED_DEPTH, Limits.UNDERLYING_TREE_DEPTH);
         }
     }
 
@@ -144,7 +158,7 @@ library Weights {
             uint256 covered = 1;
             siblings = depth - used;
             for (uint256 level = 1; level <= used; ++level) {
-                uint256 below = leaves < (1 << level) ? leaves : (1 << level);
+                uint256 below = leaves < 2 ** level ? leaves : 2 ** level;
                 siblings += 2 * covered - below;
                 covered = below;
             }

@@ -56,7 +56,9 @@ contract ExpiryRule is CycleRule {
 
     function _addInstruments(Weights.Trade memory weights, uint256 offset) private pure returns (uint256 next) {
         next = offset + 1 + 3 * PayloadReader.read8(offset);
-        for (uint256 i = offset + 1; i < next; i += 3) Weights.addInstrument(weights, PayloadReader.read(i, 3));
+        for (uint256 i = offset + 1; i < next; i += 3) {
+            Weights.addInstrument(weights, PayloadReader.read(i, 3));
+        }
     }
 
     function _execute(Run memory run) internal view override returns (uint256) {
@@ -127,7 +129,9 @@ contract ExpiryRule is CycleRule {
         for (uint256 i = 0; i < count; ++i) {
             uint256 number = PayloadReader.read(offset, 3);
             Cell memory account = run.state.accounts.find(number);
-            if (account.length == 0 || number <= Limits.INSURANCE_ACCOUNT) return RejectionCodes.EXPIRY_UNKNOWN_ACCOUNT;
+            if (account.length == 0 || number <= Limits.INSURANCE_ACCOUNT) {
+                return RejectionCodes.EXPIRY_UNKNOWN_ACCOUNT;
+            }
             if (Cells.positionCount(account.data) != PayloadReader.read8(offset + 3)) {
                 return RejectionCodes.EXPIRY_POSITION_COUNT;
             }

@@ -129,8 +129,8 @@ contract OutboundRule is CycleRule {
     /// @dev A withdrawal's nonce is used once: not even the same withdrawal may have it again.
     function _isSlotTaken(Run memory run, Cell memory slot, uint256 nonce) private pure returns (bool) {
         if (slot.length == 0) return false;
-        return Cells.read(slot.data, 6) >= nonce
-            || Cells.read(slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8) >= run.timeMs;
+        return
+            Cells.read(slot.data, 6) >= nonce || Cells.read(slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8) >= run.timeMs;
     }
 
     function _digest(Run memory run, uint256 item) private pure returns (bytes32) {

@@ -86,7 +86,9 @@ contract ReportRule is CycleRule {
 
     function _isSurfaceValid(uint256 offset) private pure returns (bool) {
         uint256 forward = PayloadReader.read(offset + 8, 8);
-        if (forward == 0 || forward > MICRO_USD_MAX || PayloadReader.read(offset + 16, 8) > MICRO_USD_MAX) return false;
+        if (forward == 0 || forward > MICRO_USD_MAX || PayloadReader.read(offset + 16, 8) > MICRO_USD_MAX) {
+            return false;
+        }
         int256 a = PayloadReader.readSigned64(offset + 24);
         int256 b = PayloadReader.readSigned64(offset + 32);
         int256 rho = PayloadReader.readSigned64(offset + 40);

@@ -129,7 +129,7 @@ library TradeAccounts {
         account.cell.grow(Cells.POSITION_BYTES * count);
         int256 change = account.cashChange;
         for (uint256 i = 0; i < count; ++i) {
-            (bool isWithin, int256 funding) = _settlePosition(account.cell, _touchedCell(account, i), isAlone);
+            (bool isWithin, int256 funding) = settlePosition(account.cell, _touchedCell(account, i), isAlone);
             if (!isWithin) return RejectionCodes.TRADE_BOUNDS;
             change += funding;
         }
@@ -138,10 +138,10 @@ library TradeAccounts {
         return isBroken ? RejectionCodes.TRADE_REDUCE_ONLY : 0;
     }
 
-    /// @dev Realises funding of the account's position against clearing, then moves its size by the net lots. The number of
+    /// @notice Realises funding of the account's position against clearing, then moves its size by the net lots. The number of
     /// positions fits its byte: a cycle within the weight limit brings at most 104 instruments to an account's 128.
-    function _settlePosition(Cell memory account, Cell memory instrument, bool isAlone)
-        private
+    function settlePosition(Cell memory account, Cell memory instrument, bool isAlone)
+        internal
         pure
         returns (bool isWithin, int256 funding)
     {
@@ -186,15 +186,34 @@ library TradeAccounts {
         return false;
     }
 
+    /// @notice Settles the accounts at calldata offset `offset` (count u8, accounts…) but for margin, then the sums and the
+    /// treasury. `sums` and the instruments' totals hold what else belongs to the cycle.
+    function settleAll(Run memory run, uint256 offset, CycleSums memory sums) internal view returns (uint256 code) {
+        uint256 count = PayloadReader.read8(offset);
+        offset += 1;
+        for (uint256 place = 0; place < count; ++place) {
+            (code, offset) = settle(run, offset, place, sums, false);
+            if (code != 0) return code;
+        }
+        code = _sumsCode(run, sums);
+        if (code != 0) return code;
+        Cell memory treasury = run.state.accounts.find(Limits.TREASURY_ACCOUNT);
+        // The treasury exists in every valid state.
+        if (treasury.length == 0) revert StateWitness.CellMissing(Limits.TREASURY_ACCOUNT);
+        return Cells.addCash(treasury.data, sums.fees) ? 0 : RejectionCodes.TRADE_BOUNDS;
+    }
+
     /// @notice Skips the account at `offset` and its entries.
     function skip(uint256 offset) internal pure returns (uint256 next) {
         uint256 count = PayloadReader.read8(offset + 4);
         next = offset + PayloadReader.TRADE_ACCOUNT_BYTES;
-        for (uint256 i = 0; i < count; ++i) next = TradeEntries.read(next).next;
+        for (uint256 i = 0; i < count; ++i) {
+            next = TradeEntries.read(next).next;
+        }
     }
 
-    /// @notice 418 and 419 over the whole cycle.
-    function sumsCode(Run memory run, CycleSums memory sums) internal pure returns (uint256) {
+    /// @dev 418 and 419 over the whole cycle.
+    function _sumsCode(Run memory run, CycleSums memory sums) private pure returns (uint256) {
         Cell[] memory instruments = run.state.instruments.cells;
         for (uint256 i = 0; i < instruments.length; ++i) {
             if (instruments[i].lotsTotal != 0) return RejectionCodes.TRADE_SIZE_SUM;

@@ -116,8 +116,10 @@ library TradeEntries {
 
     function _areAlike(uint256 one, uint256 other) private pure returns (bool) {
         unchecked {
-            return Cells.read(one + Cells.INSTRUMENT_TICK_VALUE, 4) == Cells.read(other + Cells.INSTRUMENT_TICK_VALUE, 4)
-                && Cells.read(one + Cells.INSTRUMENT_UNDERLYING, 2) == Cells.read(other + Cells.INSTRUMENT_UNDERLYING, 2);
+            return Cells.read(one + Cells.INSTRUMENT_TICK_VALUE, 4)
+                    == Cells.read(other + Cells.INSTRUMENT_TICK_VALUE, 4)
+                && Cells.read(one + Cells.INSTRUMENT_UNDERLYING, 2)
+                    == Cells.read(other + Cells.INSTRUMENT_UNDERLYING, 2);
         }
     }
 
@@ -254,9 +256,7 @@ library TradeEntries {
                 if (lots > uint256(Cells.INT32_MAX)) return RejectionCodes.TRADE_BOUNDS;
             }
             writeSlot(slot, entry.nonce, digest, filledLots, filledCash);
-            Cells.write(
-                slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8, run.timeMs + run.parameters.receiptPeriodMs
-            );
+            Cells.write(slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8, run.timeMs + run.parameters.receiptPeriodMs);
             return 0;
         }
     }

@@ -36,19 +36,19 @@ contract PricingGasTest is VmTest {
                 if (gas > most) most = gas;
             }
         }
-        record("21 Black-76, one value", most);
+        record("01 Black-76, one value", most);
         vm.assertLt(most, BLACK76_GAS_MAX, "Black-76");
         uint256 start = gasleft();
         int256 result = FixedPoint.lnQ48(FixedPoint.ONE / 3);
-        record("22 ln", start - gasleft());
+        record("02 ln", start - gasleft());
         vm.assertTrue(result < 0);
         start = gasleft();
         result = FixedPoint.expQ48(-FixedPoint.ONE / 3);
-        record("23 exp", start - gasleft());
+        record("03 exp", start - gasleft());
         vm.assertTrue(result > 0);
         start = gasleft();
         result = FixedPoint.normalCdfQ48(FixedPoint.ONE / 3);
-        record("24 normal distribution", start - gasleft());
+        record("04 normal distribution", start - gasleft());
         vm.assertTrue(result > 0);
     }
 
@@ -60,7 +60,7 @@ contract PricingGasTest is VmTest {
         }
         uint256 start = gasleft();
         (bool isValid,) = RiskParametersDecoder.decode(source, risk.length);
-        record("25 risk parameters, decoded and checked", start - gasleft());
+        record("05 risk parameters, decoded and checked", start - gasleft());
         vm.assertTrue(isValid);
     }
 
@@ -71,15 +71,15 @@ contract PricingGasTest is VmTest {
         int256[] memory row = new int256[](40);
         uint256 start = gasleft();
         uint256 refusal = ScenarioRows.prepare(pricer, parameters, market, market.surfaces[EXPIRIES - 1].expiryMs, LOT);
-        record("26 preparation of the last of 24 expiries", start - gasleft());
+        record("06 preparation of the last of 24 expiries", start - gasleft());
         vm.assertEq(refusal, 0);
         start = gasleft();
         refusal = ScenarioRows.price(pricer, parameters, 3, 70_000_000_000, row);
-        record("27 row of an option, 39 scenarios", start - gasleft());
+        record("07 row of an option, 39 scenarios", start - gasleft());
         vm.assertEq(refusal, 0);
         start = gasleft();
         refusal = ScenarioRows.price(pricer, parameters, 2, 0, row);
-        record("28 row of a future", start - gasleft());
+        record("08 row of a future", start - gasleft());
         vm.assertEq(refusal, 0);
     }
 
@@ -100,7 +100,7 @@ contract PricingGasTest is VmTest {
             vm.assertTrue(isPriced);
         }
         uint256 gas = start - gasleft();
-        record("29 16 option rows of 16 expiries", gas);
+        record("09 16 option rows of 16 expiries", gas);
         vm.assertEq(refusals, 0);
         vm.assertLt(gas, CHALLENGE_GAS_MAX / 2, "rows cycle");
     }

@@ -134,7 +134,11 @@ contract PricingHarness {
         }
         uint256 first = i * ROW_OUTPUTS;
         set(results, first, int256(refusal));
-        if (refusal == 0) for (uint256 s = 0; s < ROW_LENGTH; ++s) set(results, first + 1 + s, row[s]);
+        if (refusal == 0) {
+            for (uint256 s = 0; s < ROW_LENGTH; ++s) {
+                set(results, first + 1 + s, row[s]);
+            }
+        }
         chargesCase(parameters, kind, lot, market.index, results, first + 1 + ROW_LENGTH);
     }
 
@@ -162,7 +166,9 @@ contract PricingHarness {
         RiskParameters memory parameters = parametersOf(risk);
         uint256 count = inputs.length / 8 / FUNDING_INPUTS;
         results = new bytes(8 * count * FUNDING_OUTPUTS);
-        for (uint256 i = 0; i < count; ++i) fundingCase(parameters, inputs, i, results);
+        for (uint256 i = 0; i < count; ++i) {
+            fundingCase(parameters, inputs, i, results);
+        }
     }
 
     function fundingCase(RiskParameters memory parameters, bytes memory inputs, uint256 i, bytes memory results)
@@ -207,8 +213,12 @@ contract PricingHarness {
     function fieldsOf(RiskParameters memory parameters) private pure returns (bytes memory fields) {
         fields = new bytes(8 * (1 + 9 + 8 + RiskParametersDecoder.SCALAR_COUNT));
         set(fields, 0, int256(parameters.version));
-        for (uint256 j = 0; j < 9; ++j) set(fields, 1 + j, parameters.spotMovesPpb[j]);
-        for (uint256 j = 0; j < 8; ++j) set(fields, 10 + j, parameters.tailMovesPpb[j]);
+        for (uint256 j = 0; j < 9; ++j) {
+            set(fields, 1 + j, parameters.spotMovesPpb[j]);
+        }
+        for (uint256 j = 0; j < 8; ++j) {
+            set(fields, 10 + j, parameters.tailMovesPpb[j]);
+        }
         // Field by field and by name, not by the layout that the decoder writes to.
         int256[35] memory scalars = [
             parameters.tailDampingPpb,
@@ -247,6 +257,8 @@ contract PricingHarness {
             parameters.liquidationBoundPpb,
             parameters.liquidationSliceMicroUsdc
         ];
-        for (uint256 j = 0; j < 35; ++j) set(fields, 18 + j, scalars[j]);
+        for (uint256 j = 0; j < 35; ++j) {
+            set(fields, 18 + j, scalars[j]);
+        }
     }
 }

@@ -102,6 +102,9 @@ test(`one changed byte at ${RANDOM_POSITIONS} random places and everywhere in a 
     if (fault === null) continue;
     expect(fault.batch, place).toBe(1);
     expect(fault.dataCommitted, place).toBe(false);
+    // Cycles without accounts concern those that hold what they revalue, or those that trade on top of them.
+    expect(fault.account, place).toBeGreaterThanOrEqual(0);
+    expect(fault.concern, place).not.toBe("none");
     if (position < DATA_AT || position >= end) continue;
     const cycle = starts.findLastIndex((start) => start <= position);
     expect(fault.cycle, place).toBe(cycle);
@@ -111,6 +114,39 @@ test(`one changed byte at ${RANDOM_POSITIONS} random places and everywhere in a 
   }
   // All but the flips that hit an account number itself name one of the two traders.
   expect(named).toBeGreaterThan(CYCLE_HEAD_BYTES + 50);
+});
+
+test("every account of a trade is named when its own bytes stop making sense", () => {
+  const { starts, kinds } = layout();
+  const cycle = kinds.lastIndexOf(3);
+  const payloadAt = (starts[cycle] as number) + CYCLE_HEAD_BYTES;
+  const accounts = [world.alice.account, world.bob.account].toSorted((a, b) => a - b);
+  // Bytes of the first account and entry until the second account: head 5, one leg 1 + 5, terms 32, hasSignature 1.
+  const firstAt = payloadAt + 11;
+  const isSigned = posted.calldata[firstAt + 5 + 1 + 5 + 32] === 1;
+  const secondAt = firstAt + 5 + 1 + 5 + 32 + 1 + (isSigned ? 64 : 0) + 18;
+  for (const [at, account] of [
+    [firstAt, accounts[0]],
+    [secondAt, accounts[1]],
+  ] as const) {
+    // The account's own flags byte, unknown flags set: undecodable.
+    const fault = verdictOf(flipped(at + 5 + 1 + 5 + 31, 0x80));
+    expect(fault).toMatchObject({ what: "rejection", code: 100, cycle, account, concern: "touched" });
+  }
+});
+
+test("bytes that make the ledger throw are a fault of their cycle, not the end of the watcher", () => {
+  const throwing = {
+    recover: (): never => {
+      throw new RangeError("no such point");
+    },
+  };
+  const watcher = createWatcher(world.deployment.parameters, { signatures: throwing as never });
+  watcher.addQueueEntries(queue);
+  const fault = watcher.checkBatch(posted);
+  expect(fault).toMatchObject({ what: "execution", batch: 1 });
+  expect(fault?.detail).toContain("cannot execute");
+  expect(watcher.verdict().ok).toBe(false);
 });
 
 test("a proposer's own lie is told apart from a changed copy, and blamed on the right cycle", () => {

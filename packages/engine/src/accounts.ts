@@ -268,9 +268,8 @@ export class Accounts {
     this.marksUntilMs[account] = untilMs;
   }
 
-  /** True for the owner, and for a delegate with the scope whose key lives at least until `untilMs`. */
-  isAuthorised(account: number, signer: Address, scope: number, untilMs: number): boolean {
-    if (this.owner[account] === signer) return true;
+  /** Of a delegate with the scope whose key lives at least until `untilMs`. The owner is no delegate: callers ask first. */
+  isDelegate(account: number, signer: Address, scope: number, untilMs: number): boolean {
     const delegates = this.delegates[account] as readonly Delegate[];
     for (let i = 0; i < delegates.length; i++) {
       const delegate = delegates[i] as Delegate;

@@ -72,7 +72,8 @@ export function checkOrder(core: Core, request: OrderRequest, carried: number): 
 export function checkAuthority(core: Core, order: Order, signer: OrderRequest["signer"]): number {
   if (order.domain !== core.parameters.domain) return EngineCode.wrongDomain;
   if (!isTradingAccount(core, order.account)) return EngineCode.unknownAccount;
-  return core.accounts.isAuthorised(order.account, signer, Scope.trade, order.expiryMs) ? EngineCode.ok : EngineCode.notAuthorised;
+  if (core.accounts.owner[order.account] === signer) return EngineCode.ok;
+  return core.accounts.isDelegate(order.account, signer, Scope.trade, order.expiryMs) ? EngineCode.ok : EngineCode.notAuthorised;
 }
 
 /** Orders and withdrawals share the nonces: increasing, and never into a slot whose last receipt may still be collected. */

@@ -91,8 +91,9 @@ export class Engine {
     result.cancelled = 0;
     core.commandsSinceCycle += 1;
     let code: number = EngineCode.timeNotMonotonic;
-    if (command.timeMs >= core.timeMs) {
-      if (command.timeMs > core.timeMs) this.#advance(command.timeMs);
+    const timeMs = timeOf(command);
+    if (timeMs >= core.timeMs) {
+      if (timeMs > core.timeMs) this.#advance(timeMs);
       code = this.#execute(command, result);
     }
     result.code = code;
@@ -147,7 +148,8 @@ export class Engine {
   #checkCanceller(account: number, signer: CancelCommand["signer"]): number {
     const core = this.#core;
     if (!isTradingAccount(core, account)) return EngineCode.unknownAccount;
-    return core.accounts.isAuthorised(account, signer, Scope.trade, core.timeMs) ? EngineCode.ok : EngineCode.notAuthorised;
+    if (core.accounts.owner[account] === signer) return EngineCode.ok;
+    return core.accounts.isDelegate(account, signer, Scope.trade, core.timeMs) ? EngineCode.ok : EngineCode.notAuthorised;
   }
 
   #cancel(command: CancelCommand, result: CommandResult): number {
@@ -217,6 +219,20 @@ export class Engine {
   /** Best levels first; +1 bids, −1 asks. */
   depth(instrument: number, side: 1 | -1, levelsMax: number): DepthLevel[] {
     return instrument < this.#core.books.count ? this.#core.books.depth(instrument, side, levelsMax) : [];
+  }
+}
+
+/** A read of its own for each kind of the order path: one read for all kinds of objects boxes the number every time. */
+function timeOf(command: Command): number {
+  switch (command.kind) {
+    case "place":
+      return command.timeMs;
+    case "amend":
+      return command.timeMs;
+    case "cancel":
+      return command.timeMs;
+    default:
+      return command.timeMs;
   }
 }
 

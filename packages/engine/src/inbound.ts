@@ -89,13 +89,17 @@ function openBooks(core: Core): void {
   }
 }
 
+function isStillAuthorised({ accounts }: Core, account: number, signer: Address, order: Order): boolean {
+  return accounts.owner[account] === signer || accounts.isDelegate(account, signer, Scope.trade, order.expiryMs);
+}
+
 /** Orders below minNonce, and orders of a key that is gone or will not outlive them. */
 function cancelUnauthorised(core: Core, account: number): void {
   const minNonce = core.accounts.minNonce[account] as number;
   for (const at of core.ordersOf(account)) {
     const order = core.arena.order[at] as Order;
     if (order.nonce < minNonce) core.cancel(at, CancelReason.minNonce);
-    else if (!core.accounts.isAuthorised(account, core.arena.signer[at] as Address, Scope.trade, order.expiryMs)) {
+    else if (!isStillAuthorised(core, account, core.arena.signer[at] as Address, order)) {
       core.cancel(at, CancelReason.keyRevoked);
     }
   }

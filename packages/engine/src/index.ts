@@ -7,7 +7,9 @@ export * from "./events.ts";
 export type { AccountMargin } from "./margin.ts";
 export type { OrderOutcome } from "./matching.ts";
 export * from "./rejections.ts";
-// The parts that margin questions ("what if") and their benchmark use by themselves.
+// The parts that margin questions ("what if") and the benchmarks use by themselves.
 export { Accounts } from "./accounts.ts";
+export { Books } from "./book.ts";
 export { type FeeRule, Instruments } from "./instruments.ts";
 export { Margin } from "./margin.ts";
+export { ACCOUNT, INSTRUMENT, NONE, ORDER_STRIDE_SHIFT, OrderArena, PRICE, REMAINING, SIDE } from "./orders.ts";

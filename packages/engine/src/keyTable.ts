@@ -40,6 +40,24 @@ export class KeyTable {
     }
   }
 
+  /** False, and nothing changes, when the pair has a value. */
+  add(a: number, b: number, value: number): boolean {
+    if (this.#count * 2 > this.#mask) this.#grow();
+    const cells = this.#cells;
+    for (let i = this.#home(a, b); ; i = (i + 1) & this.#mask) {
+      const at = i * STRIDE;
+      if (cells[at + 2] !== EMPTY) {
+        if (cells[at] === a && cells[at + 1] === b) return false;
+        continue;
+      }
+      cells[at] = a;
+      cells[at + 1] = b;
+      cells[at + 2] = value;
+      this.#count += 1;
+      return true;
+    }
+  }
+
   set(a: number, b: number, value: number): void {
     if (this.#count * 2 > this.#mask) this.#grow();
     const cells = this.#cells;

@@ -22,12 +22,16 @@ export const POSITION = 7;
 export const ACCOUNT_NEXT = 8;
 export const ACCOUNT_PREVIOUS = 9;
 const WHEEL_NEXT = 10;
+/** The order before it in its bucket of the wheel; of the first one FIRST_OF_BUCKET − bucket. */
 const WHEEL_PREVIOUS = 11;
 /** Entry of the open cycle, or NONE. */
 export const ENTRY = 12;
-const SLOT = 13;
+/** Bits of the nonce from 32 on. */
+const NONCE_HIGH = 13;
 /** +1 buys, −1 sells. */
 export const SIDE = 14;
+/** As int32. The slot is its low 16 bits. */
+const NONCE_LOW = 15;
 
 export const FLAG_REDUCE_ONLY = 1;
 /** An earlier cycle settled a fill of it: the ledger's ring holds its authorisation. */
@@ -36,7 +40,9 @@ export const FLAG_IN_RING = 2;
 // 2^16 ms a bucket, 2^16 buckets: 49 days, more than the longest lifetime of an order.
 const BUCKET_MS = 2 ** 16;
 const BUCKETS = 2 ** 16;
+const FIRST_OF_BUCKET = -2;
 const INITIAL_ORDERS = 1024;
+const TWO_32 = 2 ** 32;
 
 export class OrderArena {
   records = new Int32Array(INITIAL_ORDERS * STRIDE);
@@ -55,8 +61,11 @@ export class OrderArena {
 
   /** The live order of `account` with exactly this nonce, or NONE. */
   find(account: number, nonce: number): number {
-    const order = this.bySlot.get(account, nonce % RING_SLOTS);
-    return order !== NONE && (this.order[order] as Order).nonce === nonce ? order : NONE;
+    const at = this.bySlot.get(account, nonce % RING_SLOTS);
+    if (at === NONE) return NONE;
+    const base = at << ORDER_STRIDE_SHIFT;
+    const isSame = this.records[base + NONCE_LOW] === (nonce | 0) && this.records[base + NONCE_HIGH] === Math.floor(nonce / TWO_32);
+    return isSame ? at : NONE;
   }
 
   allocate(order: Order, signature: CompactSignature, signer: Address): number {
@@ -70,19 +79,28 @@ export class OrderArena {
     this.order[at] = order;
     this.signature[at] = signature;
     this.signer[at] = signer;
-    const slot = order.nonce % RING_SLOTS;
-    assert(this.bySlot.get(order.account, slot) === NONE, "nonce slot is free");
-    this.bySlot.set(order.account, slot, at);
-    this.records[(at << ORDER_STRIDE_SHIFT) + SLOT] = slot;
+    this.#setNonce(at, order.account, order.nonce);
     this.count += 1;
-    this.#enterWheel(at, order.expiryMs);
+    this.#enterWheel(at);
     return at;
+  }
+
+  #setNonce(at: number, account: number, nonce: number): void {
+    assert(this.bySlot.add(account, nonce % RING_SLOTS, at), "nonce slot is free");
+    const base = at << ORDER_STRIDE_SHIFT;
+    this.records[base + NONCE_LOW] = nonce | 0;
+    this.records[base + NONCE_HIGH] = Math.floor(nonce / TWO_32);
+  }
+
+  #leaveSlot(at: number): void {
+    const base = at << ORDER_STRIDE_SHIFT;
+    this.bySlot.delete(this.records[base + ACCOUNT] as number, (this.records[base + NONCE_LOW] as number) & (RING_SLOTS - 1));
   }
 
   /** The caller took it out of its level and its account's list. Its cold references stay until the slot is used again. */
   release(at: number): void {
     const base = at << ORDER_STRIDE_SHIFT;
-    this.bySlot.delete(this.records[base + ACCOUNT] as number, this.records[base + SLOT] as number);
+    this.#leaveSlot(at);
     this.#leaveWheel(at);
     this.records[base] = this.#free;
     this.#free = at;
@@ -91,25 +109,22 @@ export class OrderArena {
 
   /** In place: the new order takes the old one's priority and id. */
   replace(at: number, order: Order, signature: CompactSignature, signer: Address): void {
-    const base = at << ORDER_STRIDE_SHIFT;
-    const account = this.records[base + ACCOUNT] as number;
-    this.bySlot.delete(account, this.records[base + SLOT] as number);
+    this.#leaveSlot(at);
     this.#leaveWheel(at);
     this.order[at] = order;
     this.signature[at] = signature;
     this.signer[at] = signer;
-    const slot = order.nonce % RING_SLOTS;
-    this.records[base + SLOT] = slot;
-    this.bySlot.set(account, slot, at);
-    this.#enterWheel(at, order.expiryMs);
+    this.#setNonce(at, order.account, order.nonce);
+    this.#enterWheel(at);
   }
 
-  #enterWheel(at: number, expiryMs: number): void {
+  #enterWheel(at: number): void {
+    const { expiryMs } = this.order[at] as Order;
     const bucket = Math.floor(expiryMs / BUCKET_MS) & (BUCKETS - 1);
     const head = this.#wheel[bucket] as number;
     const base = at << ORDER_STRIDE_SHIFT;
     this.records[base + WHEEL_NEXT] = head;
-    this.records[base + WHEEL_PREVIOUS] = NONE;
+    this.records[base + WHEEL_PREVIOUS] = FIRST_OF_BUCKET - bucket;
     if (head !== NONE) this.records[(head << ORDER_STRIDE_SHIFT) + WHEEL_PREVIOUS] = at;
     this.#wheel[bucket] = at;
     if (expiryMs < this.earliestExpiryMs) this.earliestExpiryMs = expiryMs;
@@ -120,8 +135,8 @@ export class OrderArena {
     const next = this.records[base + WHEEL_NEXT] as number;
     const previous = this.records[base + WHEEL_PREVIOUS] as number;
     if (next !== NONE) this.records[(next << ORDER_STRIDE_SHIFT) + WHEEL_PREVIOUS] = previous;
-    if (previous !== NONE) this.records[(previous << ORDER_STRIDE_SHIFT) + WHEEL_NEXT] = next;
-    else this.#wheel[Math.floor((this.order[at] as Order).expiryMs / BUCKET_MS) & (BUCKETS - 1)] = next;
+    if (previous >= 0) this.records[(previous << ORDER_STRIDE_SHIFT) + WHEEL_NEXT] = next;
+    else this.#wheel[FIRST_OF_BUCKET - previous] = next;
   }
 
   /**

@@ -57,7 +57,8 @@ export function startChild(options: ChildOptions): Child {
       const detail = `${options.name} ended (${signal ?? `code ${code}`})${complaint === "" ? "" : `: ${complaint.trim()}`}`;
       options.onExit(detail);
       if (deathsInARow > DEATHS_IN_A_ROW_MAX) {
-        options.onGiveUp(new NodeError("CHILD_DEAD", detail, { exitCode: ExitCode.environment, context: { child: options.name } }));
+        const exitCode = code === ExitCode.invariantBroken || code === ExitCode.bug ? code : ExitCode.environment;
+        options.onGiveUp(new NodeError("CHILD_DEAD", detail, { exitCode, context: { child: options.name } }));
         return;
       }
       timer = setTimeout(start, options.restartDelayMs * deathsInARow);

@@ -1,5 +1,15 @@
 // What a venue keeps on disk, and how a temporary one is made.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -38,15 +48,16 @@ export function dataFolderAt(path: string, temporary = false): DataFolder {
 
 export function openDataFolder(path: string | undefined): DataFolder {
   if (path === undefined) return dataFolderAt(mkdtempSync(join(tmpdir(), "tidemark-")), true);
-  mkdirSync(path, { recursive: true });
-  return dataFolderAt(path);
+  return dataFolderAt(requireWritableFolder(path, "dataDir"));
 }
 
 /** An existing venue's folder. @throws NodeError when there is none. */
 export function existingDataFolder(path: string): DataFolder {
   const folder = dataFolderAt(path);
   if (!existsSync(folder.deployment)) {
-    throw new NodeError("NO_VENUE", `no venue in ${folder.path}: deployment.json is missing`, { exitCode: ExitCode.usage });
+    throw new NodeError("NO_VENUE", `no venue in ${folder.path}: deployment.json is missing`, {
+      exitCode: ExitCode.usage,
+    });
   }
   return folder;
 }
@@ -64,11 +75,43 @@ export type RunFile = z.infer<typeof runFileSchema>;
 export const l1FileSchema = z.object({ url: z.string(), processId: z.number().int() });
 export type L1File = z.infer<typeof l1FileSchema>;
 
+/** Null when there is no such file. @throws NodeError FILE_INVALID naming the file */
 export function readJsonFile<T>(file: string, schema: z.ZodType<T>): T | null {
   if (!existsSync(file)) return null;
-  const parsed = schema.safeParse(JSON.parse(readFileSync(file, "utf8")));
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw new NodeError("FILE_INVALID", `${file} is damaged: ${String(cause)}`, {
+      exitCode: ExitCode.environment,
+      cause,
+    });
+  }
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new NodeError("FILE_INVALID", `${file} is damaged: ${z.prettifyError(parsed.error)}`, { exitCode: ExitCode.environment });
+  throw new NodeError("FILE_INVALID", `${file} is damaged: ${z.prettifyError(parsed.error)}`, {
+    exitCode: ExitCode.environment,
+  });
+}
+
+/** A folder to write into, made when it is missing. @throws NodeError FOLDER_UNWRITABLE naming the setting */
+export function requireWritableFolder(path: string, setting: string): string {
+  const folder = resolve(path);
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+    if (!statSync(folder).isDirectory()) throw new Error("it is a file");
+  } catch (cause) {
+    throw new NodeError(
+      "FOLDER_UNWRITABLE",
+      `${setting}: cannot write into ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        exitCode: ExitCode.environment,
+        cause,
+      },
+    );
+  }
+  return folder;
 }
 
 /** The file appears whole or not at all. */

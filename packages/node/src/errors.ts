@@ -1,4 +1,6 @@
 // Operating errors of the daemon and the exit codes of the command line. Documented in docs/guides/command-line.md.
+import { BugError } from "@tidemark/num";
+
 export const ExitCode = {
   ok: 0,
   /** An invariant of the venue is broken, or a verification found a difference. */
@@ -18,10 +20,41 @@ export class NodeError extends Error {
   readonly exitCode: ExitCode;
   readonly context: Readonly<Record<string, unknown>>;
 
-  constructor(code: string, message: string, options: { exitCode: ExitCode; context?: Record<string, unknown>; cause?: unknown }) {
+  constructor(
+    code: string,
+    message: string,
+    options: { exitCode: ExitCode; context?: Record<string, unknown>; cause?: unknown },
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.exitCode = options.exitCode;
     this.context = options.context ?? {};
   }
+}
+
+/** Codes of operating errors of the layers below that say: two things that must be equal are not. */
+const DIFFERENCES = new Set([
+  "DEPLOYMENT_MISMATCH",
+  "FINALISED_REORG",
+  "FOREIGN_BATCH",
+  "L1_INCONSISTENT",
+  "QUEUE_BROKEN",
+]);
+
+/** What an error that nobody handled means for the exit code. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof NodeError) return error.exitCode;
+  if (
+    error instanceof BugError ||
+    error instanceof TypeError ||
+    error instanceof ReferenceError ||
+    error instanceof RangeError
+  )
+    return ExitCode.bug;
+  return DIFFERENCES.has(codeOf(error)) ? ExitCode.invariantBroken : ExitCode.environment;
+}
+
+/** Stable code of an operating error; empty for others. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

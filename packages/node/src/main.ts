@@ -1,7 +1,6 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
-import { BugError } from "@tidemark/num";
-import { ExitCode, NodeError } from "./errors.ts";
+import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -26,20 +25,27 @@ async function run(load: () => Promise<Handler>, flags: Flags): Promise<void> {
 }
 
 function report(error: unknown): ExitCode {
-  if (error instanceof NodeError) {
-    process.stderr.write(`error ${error.code}: ${error.message}\n`);
-    return error.exitCode;
+  const exitCode = exitCodeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (exitCode === ExitCode.bug) {
+    process.stderr.write(`bug: ${error instanceof Error ? (error.stack ?? message) : message}\n`);
+    return exitCode;
   }
-  if (error instanceof BugError) {
-    process.stderr.write(`bug: ${error.stack ?? error.message}\n`);
-    return ExitCode.bug;
-  }
-  const code = error instanceof Error && "code" in error ? `${String(error.code)}: ` : "";
-  process.stderr.write(`error ${code}${error instanceof Error ? error.message : String(error)}\n`);
+  const code = codeOf(error);
+  process.stderr.write(`error ${code === "" || message.startsWith(`${code}: `) ? "" : `${code}: `}${message}\n`);
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
     process.stderr.write(`  caused by: ${cause.message.split("\n")[0] ?? ""}\n`);
   }
-  return ExitCode.environment;
+  return exitCode;
+}
+
+/** Node would end with 1, which says that an invariant is broken. */
+process.on("uncaughtException", (error) => process.exit(report(error)));
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever read the output is gone: what is left to say goes nowhere, what is left to do is done.
+    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+  });
 }
 
 function upCommand(program: Command): void {
@@ -67,7 +73,10 @@ function verificationCommands(program: Command): void {
     .command("watch")
     .description("re-execute every posted batch from the L1 alone and compare every state root")
     .option("--l1 <url>", "JSON-RPC URL of the L1")
-    .option("--l1-state <file>", "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder")
+    .option(
+      "--l1-state <file>",
+      "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+    )
     .requiredOption("--deployment <file>", "deployment file of the venue")
     .option("--once", "check what is posted now and end")
     .addOption(json())
@@ -115,7 +124,9 @@ function lookCommands(program: Command): void {
 }
 
 const program = new Command("tidemark")
-  .description("A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug.")
+  .description(
+    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug.",
+  )
   .version("0.1.0")
   .showHelpAfterError()
   .exitOverride((error) => {

@@ -1,5 +1,12 @@
 // Whom a wrong cycle concerns. Used only once a fault is found, so clarity goes before speed.
-import { type Cycle, CycleKind, type CycleKindName, decodeCycle, type TradeAccount } from "@tidemark/ledger";
+import {
+  type Cycle,
+  CycleKind,
+  type CycleKindName,
+  decodeCycle,
+  type LedgerState,
+  type TradeAccount,
+} from "@tidemark/ledger";
 import { assertNever } from "@tidemark/num";
 
 export interface Touched {
@@ -67,11 +74,40 @@ function u24At(bytes: Uint8Array, at: number): number {
   return (bytes[at] as number) + (bytes[at + 1] as number) * 0x100 + (bytes[at + 2] as number) * 0x1_0000;
 }
 
-/** Where the first account number of an undecodable payload stands, if its kind starts with one. */
-function firstAccountAt(kind: CycleKindName | null): number {
-  if (kind === "trade" || kind === "outbound") return BODY_AT + 1;
-  if (kind === "liquidation") return BODY_AT;
-  return -1;
+// Widths of the fields between account numbers (docs/spec/ledger.md).
+const LEG_BYTES = 5;
+const LIQUIDATION_LEG_BYTES = 21;
+/** size, limitPrice, maxFeePerLot, nonce, startMs, expiryMs, flags: from the legs to hasSignature. */
+const ENTRY_TERMS_BYTES = 32;
+const SIGNATURE_BYTES = 64;
+/** filledLots, cash, fee. */
+const ENTRY_FILL_BYTES = 18;
+
+function endOfTradeEntry(bytes: Uint8Array, at: number): number {
+  const signatureAt = at + 1 + (bytes[at] ?? 0) * LEG_BYTES + ENTRY_TERMS_BYTES;
+  return signatureAt + 1 + (bytes[signatureAt] === 1 ? SIGNATURE_BYTES : 0) + ENTRY_FILL_BYTES;
+}
+
+/** Account of the list of trade accounts at `listAt` whose bytes hold the one at `offset`; −1 when none begins before it. */
+function listedAccountAt(bytes: Uint8Array, listAt: number, offset: number): number {
+  let account = -1;
+  let at = listAt + 1;
+  for (let left = bytes[listAt] ?? 0; left > 0 && at <= offset; left--) {
+    account = u24At(bytes, at);
+    let entries = bytes[at + 4] ?? 0;
+    for (at += 5; entries > 0 && at <= offset; entries--) at = endOfTradeEntry(bytes, at);
+  }
+  return account;
+}
+
+/** Account number that an undecodable payload of the kind names at or before the byte at which it stops making sense. */
+function accountAt(kind: CycleKindName | null, bytes: Uint8Array, offset: number): number {
+  if (kind === "trade") return Math.max(listedAccountAt(bytes, BODY_AT, offset), u24At(bytes, BODY_AT + 1));
+  if (kind === "outbound") return u24At(bytes, BODY_AT + 1);
+  if (kind !== "liquidation") return -1;
+  const listAt = BODY_AT + 5 + (bytes[BODY_AT + 4] ?? 0) * LIQUIDATION_LEG_BYTES;
+  const counterparty = listedAccountAt(bytes, listAt, offset);
+  return counterparty >= 0 ? counterparty : u24At(bytes, BODY_AT);
 }
 
 /**
@@ -90,7 +126,40 @@ export function touchedByPayload(payload: Uint8Array, domain: number, tail: Uint
     const other = decodeCycle(repaired, domain);
     if (other.ok) return { ...touchedBy(other.cycle), kind: named };
   }
-  const at = firstAccountAt(named);
-  const account = at < 0 ? -1 : u24At(tail, at);
+  // The offset is where reading stopped; the byte before it is the last that was read.
+  const account = accountAt(named, tail, Math.max(decoding.offset - 1, BODY_AT + 1));
   return { kind: named, accounts: account < 0 ? [] : [account], instrument: -1 };
+}
+
+/** Length of the cycle that `bytes` begin with, by what it says of itself; −1 when none begins there. */
+export function cycleLengthOf(bytes: Uint8Array, domain: number): number {
+  const decoding = decodeCycle(bytes, domain);
+  if (decoding.ok) return bytes.length;
+  // What follows a whole cycle fails at the cycle's end.
+  return decodeCycle(bytes.subarray(0, decoding.offset), domain).ok ? decoding.offset : -1;
+}
+
+/** Whether a position in the instrument is worth something else when the cycle is wrong. */
+function revalues(cycle: Cycle, state: LedgerState, instrument: number): boolean {
+  switch (cycle.kind) {
+    case "report":
+      return state.instrument(instrument)?.underlying === cycle.underlying;
+    case "rows":
+    case "expiry":
+      return cycle.instruments.some((number) => number === instrument);
+    default:
+      return false;
+  }
+}
+
+/** Lowest account with a position that a report, rows or an expiry revalues; −1 when nobody has one. */
+export function holderOf(payload: Uint8Array, state: LedgerState): number {
+  const decoding = decodeCycle(payload, state.parameters.domain);
+  if (!decoding.ok) return -1;
+  const { cycle } = decoding;
+  if (cycle.kind !== "report" && cycle.kind !== "rows" && cycle.kind !== "expiry") return -1;
+  const holders = state
+    .accountNumbers()
+    .filter((number) => state.account(number)?.positions.some(({ instrument }) => revalues(cycle, state, instrument)));
+  return holders.length === 0 ? -1 : Math.min(...holders);
 }

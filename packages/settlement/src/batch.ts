@@ -212,6 +212,8 @@ const OFFSET_AT = SELECTOR_BYTES + HEADER_BYTES;
 const DATA_OFFSET = HEADER_BYTES + WORD_BYTES;
 const DATA_LENGTH_AT = OFFSET_AT + WORD_BYTES;
 const DATA_AT = DATA_LENGTH_AT + WORD_BYTES;
+/** Where the data stand in canonical calldata. */
+export const POST_BATCH_DATA_AT = DATA_AT;
 
 /** The call of postBatch(header, data) in canonical ABI encoding. */
 export function encodePostBatch(header: BatchHeader, data: Uint8Array): Uint8Array {

@@ -9,8 +9,8 @@ import {
   type SignaturePort,
   ZERO_HASH,
 } from "@tidemark/ledger";
-import { assert, bytesToHex } from "@tidemark/num";
-import { kindNameOf, type Touched, touchedByPayload } from "./attribute.ts";
+import { assert, assertNever, bytesToHex } from "@tidemark/num";
+import { cycleLengthOf, holderOf, kindNameOf, type Touched, touchedByPayload } from "./attribute.ts";
 import {
   BATCH_VERSION,
   type BatchCycle,
@@ -21,12 +21,28 @@ import {
   decodeBatchData,
   decodePostBatch,
   hashHeader,
+  POST_BATCH_DATA_AT,
 } from "./batch.ts";
 import type { PostedBatch, QueueEntry } from "./ports.ts";
 import { type BatchTip, genesisTip, inboundEntriesOf, tipAfter } from "./propose.ts";
 
 /** What is wrong, coarsely; `detail` says it in words, `code` is the ledger's rejection code where it has one. */
-export type WatcherFaultKind = "calldata" | "data" | "rejection" | "postRoot" | "inboundEntry" | "header" | "queue";
+export type WatcherFaultKind =
+  | "calldata"
+  | "data"
+  | "rejection"
+  /** The ledger's own assertions stopped the cycle: it reaches numbers that no valid cycle can. */
+  | "execution"
+  | "postRoot"
+  | "inboundEntry"
+  | "header"
+  | "queue";
+
+/**
+ * How the fault's account is concerned: the rule names it; the cycle touches it; it holds a position that the cycle
+ * revalues; or the cycle concerns none, and it is the first that the rest of the batch touches on top of the wrong state.
+ */
+export type AccountConcern = "rule" | "touched" | "holder" | "next" | "none";
 
 export interface WatcherFault {
   what: WatcherFaultKind;
@@ -34,8 +50,9 @@ export interface WatcherFault {
   /** Index of the first wrong cycle in the venue's whole history. A fault of a header names the cycle that contradicts it. */
   cycle: number;
   kind: Touched["kind"];
-  /** Account at fault; for a root or a header the first one that the cycle touches; −1 when it touches none. */
+  /** The account that the fault concerns first; −1 when neither the cycle nor the rest of its batch concerns any. */
   account: number;
+  concern: AccountConcern;
   /** All accounts that the cycle touches. */
   accounts: number[];
   instrument: number;
@@ -75,8 +92,8 @@ export interface Watcher {
   verdict(): WatcherVerdict;
 }
 
-/** `tail` = the batch's data from the cycle's payload on. */
-type Where = { batch: number; cycle: number; payload: Uint8Array; tail: Uint8Array };
+/** `tail` = the batch's data from the cycle's payload on; `later` = the payloads of the batch's later cycles. */
+type Where = { batch: number; cycle: number; payload: Uint8Array; tail: Uint8Array; later: readonly Uint8Array[] };
 type Reason = { what: WatcherFaultKind; detail: string; code?: number; account?: number; instrument?: number };
 
 const NO_BYTES = new Uint8Array(0);
@@ -124,7 +141,7 @@ class LedgerWatcher implements Watcher {
       }
       const detail = `queue entry ${entry.index} does not continue the queue's hash chain at ${this.#queue.length}`;
       const where = { batch: this.#tip.number + 1, cycle: this.#tip.nextCycle, payload: NO_BYTES, tail: NO_BYTES };
-      return this.#fail(where, { what: "queue", detail }, false);
+      return this.#fail({ ...where, later: [] }, { what: "queue", detail, account: entryAccount(entry.bytes) }, false);
     }
     return null;
   }
@@ -133,9 +150,12 @@ class LedgerWatcher implements Watcher {
     assert(this.#fault === null, "a watcher ends with its first fault");
     const tip = this.#tip;
     const batch = tip.number + 1;
-    const start: Where = { batch, cycle: tip.nextCycle, payload: NO_BYTES, tail: NO_BYTES };
     const call = decodePostBatch(posted.calldata);
-    if (!call.ok) return this.#fail(start, { what: "calldata", detail: call.detail }, false);
+    if (!call.ok) {
+      const tail = posted.calldata.subarray(POST_BATCH_DATA_AT + CYCLE_HEAD_BYTES);
+      const where = { batch, cycle: tip.nextCycle, payload: NO_BYTES, tail, later: [] };
+      return this.#fail(this.#relaid(where), { what: "calldata", detail: call.detail }, false);
+    }
     const { header, data } = call;
     const decoded = decodeBatchData(data);
     const { cycles } = decoded;
@@ -148,14 +168,16 @@ class LedgerWatcher implements Watcher {
     const at = (index: number): Where => {
       const before = cycles.slice(0, index).reduce((sum, { payload }) => sum + CYCLE_HEAD_BYTES + payload.length, 0);
       const tail = data.subarray(before + CYCLE_HEAD_BYTES);
-      return { batch, cycle: tip.nextCycle + index, payload: cycles[index]?.payload ?? tail, tail };
+      const later = cycles.slice(index + 1).map(({ payload }) => payload);
+      return { batch, cycle: tip.nextCycle + index, payload: cycles[index]?.payload ?? tail, tail, later };
     };
     for (const [i, cycle] of cycles.entries()) {
       const reason = this.#execute(cycle);
-      if (reason !== null) return this.#fail(at(i), reason, committed());
+      if (reason !== null) return this.#fail(decoded.ok ? at(i) : this.#relaid(at(i)), reason, committed());
     }
     if (!decoded.ok || cycles.length === 0) {
-      return this.#fail(at(cycles.length), { what: "data", detail: decoded.ok ? "no cycles" : decoded.detail }, false);
+      const where = this.#relaid(at(cycles.length));
+      return this.#fail(where, { what: "data", detail: decoded.ok ? "no cycles" : decoded.detail }, false);
     }
     const wrong = this.#headerFault(header, cycles, posted);
     if (wrong !== null) {
@@ -172,7 +194,13 @@ class LedgerWatcher implements Watcher {
     this.#cyclesCompared++;
     const foreign = this.#foreignEntry(cycle.payload);
     if (foreign !== null) return foreign;
-    const verdict = applyPayload(this.state, cycle.payload, this.#ports);
+    let verdict: ReturnType<typeof applyPayload>;
+    try {
+      verdict = applyPayload(this.state, cycle.payload, this.#ports);
+    } catch (error) {
+      // Hostile bytes must not take the watcher down: what cannot be re-executed is wrong, and where is what matters.
+      return { what: "execution", detail: `the ledger cannot execute the cycle: ${(error as Error).message}` };
+    }
     if (!verdict.ok) {
       const { code, name, account, instrument, place } = verdict.rejection;
       const detail = `the ledger refuses the cycle: ${code} ${name} at place ${place}`;
@@ -250,13 +278,12 @@ class LedgerWatcher implements Watcher {
 
   #fail(where: Where, reason: Reason, dataCommitted: boolean): WatcherFault {
     const touched = touchedByPayload(where.payload, this.#domain, where.tail);
-    const named = reason.account ?? -1;
     this.#fault = {
       what: reason.what,
       batch: where.batch,
       cycle: where.cycle,
       kind: touched.kind,
-      account: named >= 0 ? named : (touched.accounts[0] ?? -1),
+      ...this.#accountOf(where, reason, touched),
       accounts: touched.accounts,
       instrument: (reason.instrument ?? -1) >= 0 ? (reason.instrument as number) : touched.instrument,
       code: reason.code ?? 0,
@@ -264,6 +291,31 @@ class LedgerWatcher implements Watcher {
       dataCommitted,
     };
     return this.#fault;
+  }
+
+  /** The same place with the payload as long as its own bytes say: a changed length hides neither it nor what follows. */
+  #relaid(where: Where): Where {
+    const length = cycleLengthOf(where.tail, this.#domain);
+    if (length < 0) return where;
+    const later = decodeBatchData(where.tail.subarray(length)).cycles.map(({ payload }) => payload);
+    return { ...where, payload: where.tail.subarray(0, length), later };
+  }
+
+  #accountOf(where: Where, reason: Reason, touched: Touched): Pick<WatcherFault, "account" | "concern"> {
+    const named = reason.account ?? -1;
+    if (named >= 0) return { account: named, concern: "rule" };
+    const [first] = touched.accounts;
+    if (first !== undefined) return { account: first, concern: "touched" };
+    const due = this.#queue[this.state.globals.inboundCursor];
+    const dueAccount = touched.kind === "inbound" && due !== undefined ? entryAccount(due.bytes) : -1;
+    if (dueAccount >= 0) return { account: dueAccount, concern: "touched" };
+    const holder = holderOf(where.payload, this.state);
+    if (holder >= 0) return { account: holder, concern: "holder" };
+    for (const payload of where.later) {
+      const [next] = touchedByPayload(payload, this.#domain, payload).accounts;
+      if (next !== undefined) return { account: next, concern: "next" };
+    }
+    return { account: -1, concern: "none" };
   }
 
   verdict(): WatcherVerdict {
@@ -291,10 +343,28 @@ export function createWatcher(parameters: ParameterSet, ports: WatcherPorts): Wa
   return new LedgerWatcher(parameters, ports);
 }
 
-/** One line for a person: what is wrong and where. */
+function accountPhrase({ account, concern }: WatcherFault): string {
+  switch (concern) {
+    case "rule":
+    case "touched":
+      return `account ${account}`;
+    case "holder":
+      return `no account of its own, but account ${account} holds a position that it revalues`;
+    case "next":
+      return `no account of its own; the first that the batch touches after it is account ${account}`;
+    case "none":
+      return "no account";
+    default:
+      return assertNever(concern, "concern");
+  }
+}
+
+/** One sentence for a person: what is wrong and where. */
 export function describeFault(fault: WatcherFault): string {
-  const place = `batch ${fault.batch}, cycle ${fault.cycle} (${fault.kind ?? "unknown kind"})`;
-  const whose = fault.account < 0 ? "no account" : `account ${fault.account}`;
+  const place = `batch ${fault.batch}, cycle ${fault.cycle} (${fault.kind ?? "unreadable"})`;
+  const touched = [...new Set(fault.accounts)];
+  const others = touched.length > 1 ? ` (the cycle touches accounts ${touched.join(", ")})` : "";
   const instrument = fault.instrument < 0 ? "" : `, instrument ${fault.instrument}`;
-  return `${place}, ${whose}${instrument}: ${fault.detail}`;
+  const copy = fault.dataCommitted ? "" : "; the data are not those that the batch's header commits to";
+  return `${place}, ${accountPhrase(fault)}${others}${instrument}: ${fault.detail}${copy}`;
 }

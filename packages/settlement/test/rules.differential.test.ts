@@ -2,11 +2,12 @@
 // by the compiled contracts in a real EVM, must have the same verdict, code and root. TIDEMARK_LONG=1 runs 100,000 cycles,
 // TIDEMARK_SEED=<n> one seed again.
 
-import { encodeCycle } from "@tidemark/ledger";
+import { encodeCycle, RejectionCode } from "@tidemark/ledger";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { account, micro, ownerKey } from "../../ledger/test/factory.ts";
 import { Random, seedOf } from "../../ledger/test/random.ts";
-import type { Recipe } from "../../ledger/test/stream/building.ts";
+import { crossEntries, type Recipe, randomCross } from "../../ledger/test/stream/building.ts";
+import { LIQUIDATION_FAULTS } from "../../ledger/test/stream/recipes-liquidation.ts";
 import { EXPIRY_FAULTS, REPORT_FAULTS, ROWS_FAULTS } from "../../ledger/test/stream/recipes-oracle.ts";
 import {
   GENERAL_FAULTS,
@@ -17,20 +18,35 @@ import {
 import { TRADE_FAULTS } from "../../ledger/test/stream/recipes-trade.ts";
 import { VALID } from "../../ledger/test/stream/recipes-valid.ts";
 import { Coverage, Stream } from "../../ledger/test/stream/stream.ts";
-import { RuleEvm } from "./rules/evm.ts";
+import { RULES, RuleEvm } from "./rules/evm.ts";
 import { Agreement, Judge, JudgedStream, JudgedWideStream } from "./rules/judge.ts";
 
 const isLong = process.env["TIDEMARK_LONG"] === "1";
 const SEED = seedOf(20_261_122);
-const CYCLES = isLong ? 100_000 : 800;
+const CYCLES = isLong ? 100_000 : 2_500;
 const CYCLES_PER_STREAM = 420;
 const HITS = isLong ? 100 : 5;
+
+/** One micro-USDC above what the order allows: the recipes of the ledger are further off. */
+const feeJustAboveMaximum: Recipe = (stream) => {
+  const spec = randomCross(stream);
+  if (spec === null) return null;
+  const { number, buyer, lots, price } = spec;
+  const cell = stream.state.instrument(number);
+  const fee = lots + 1;
+  if (cell === undefined || cell.feePerLot < 2 || price * lots * cell.tickValueMicroUsdc < 8 * fee) return null;
+  const [, seller] = crossEntries(stream, spec);
+  const entry = stream.venue.entry({ account: buyer, instrument: number, size: lots, price, fee, maxFeePerLot: 1 });
+  return seller === undefined ? null : stream.venue.tradeOf([entry, seller]);
+};
 
 const FAULTS: readonly (readonly [number, Recipe])[] = [
   ...GENERAL_FAULTS,
   ...REPORT_FAULTS,
   ...ROWS_FAULTS,
   ...TRADE_FAULTS,
+  [RejectionCode.TRADE_FEE_ABOVE_MAXIMUM, feeJustAboveMaximum],
+  ...LIQUIDATION_FAULTS,
   ...EXPIRY_FAULTS,
   ...INBOUND_FAULTS,
   ...INBOUND_OUTCOMES,
@@ -128,7 +144,7 @@ test("contracts and ledger agree on accounts with 128 positions", { timeout: 120
 test("valid and refused cycles of every kind were among them", () => {
   expect(agreement.accepted / agreement.cycles).toBeGreaterThan(0.4);
   expect(agreement.hostileReverts).toBeGreaterThan(0);
-  for (const rule of ["ReportRule", "RowsRule", "TradeRule", "ExpiryRule", "InboundRule", "OutboundRule"]) {
+  for (const rule of Object.values(RULES)) {
     expect(agreement.counts.get(`${rule} 0`) ?? 0, rule).toBeGreaterThan(0);
   }
 });

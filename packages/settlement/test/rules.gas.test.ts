@@ -1,27 +1,49 @@
 // Gas and bytes of the heaviest challenges that the limits allow, by kind and face: below 12M gas and 112 KiB, each as a
 // transaction of its own. The cycles are sound, so every check runs to its end.
-import { afterAll, beforeAll, expect, test } from "vitest";
+
 import {
   CHALLENGE_BYTES_MAX,
   CHALLENGE_FIXED_BYTES,
-  type Cycle,
   CYCLE_WEIGHT_MAX,
+  type Cycle,
   cycleWeight,
-  encodeCycle,
   type ExpirySurface,
+  encodeCycle,
   type InboundEntry,
   type LedgerState,
   type TradeEntry,
 } from "@tidemark/ledger";
-import { account, at, BTC, dollars, ETH, flatSurface, instrument, micro, ownerKey, USDC, Venue } from "../../ledger/test/factory.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  account,
+  at,
+  BTC,
+  dollars,
+  ETH,
+  flatSurface,
+  instrument,
+  micro,
+  ownerKey,
+  USDC,
+  Venue,
+} from "../../ledger/test/factory.ts";
 import { keyOf } from "../../ledger/test/keys.ts";
 import { Random } from "../../ledger/test/random.ts";
+import { marginNow } from "../../ledger/test/stream/building.ts";
 import { Coverage } from "../../ledger/test/stream/stream.ts";
 import { WideStream } from "../../ledger/test/stream/wide.ts";
 import { accountFaultCells, encodeWitness, rootFaultCells } from "../src/index.ts";
 import { CHALLENGE_GAS, RuleEvm } from "./rules/evm.ts";
 
-const KIND: Readonly<Record<Cycle["kind"], number>> = { report: 1, rows: 2, trade: 3, liquidation: 4, expiry: 8, inbound: 9, outbound: 10 };
+const KIND: Readonly<Record<Cycle["kind"], number>> = {
+  report: 1,
+  rows: 2,
+  trade: 3,
+  liquidation: 4,
+  expiry: 8,
+  inbound: 9,
+  outbound: 10,
+};
 const lines: string[] = [];
 let evm: RuleEvm;
 
@@ -54,7 +76,9 @@ async function measure(what: string, venue: Venue, cycle: Cycle, checked?: numbe
   const gas = await evm.estimate(call);
   const bytes = payload.length + witness.length;
   const weight = cycleWeight(cycle);
-  lines.push(`${`${cycle.kind} ${call.face}: ${what}`.padEnd(42)} ${String(gas).padStart(8)} ${String(bytes).padStart(8)} ${String(weight).padStart(9)}`);
+  lines.push(
+    `${`${cycle.kind} ${call.face}: ${what}`.padEnd(42)} ${String(gas).padStart(8)} ${String(bytes).padStart(8)} ${String(weight).padStart(9)}`,
+  );
   expect(weight, what).toBeLessThanOrEqual(CYCLE_WEIGHT_MAX);
   expect(bytes, what).toBeLessThanOrEqual(CHALLENGE_BYTES_MAX - CHALLENGE_FIXED_BYTES);
   expect(gas, what).toBeLessThan(CHALLENGE_GAS);
@@ -97,7 +121,11 @@ test("trade: many accounts, and many instruments", async () => {
   const venue = fundedVenue(70);
   const perpetual = venue.list(BTC, 0);
   const expiryMs = venue.timeMs + 3_600_000;
-  const first = venue.list(BTC, expiryMs, Array.from({ length: 60 }, (_, i) => dollars(90_000 + 500 * i)));
+  const first = venue.list(
+    BTC,
+    expiryMs,
+    Array.from({ length: 60 }, (_, i) => dollars(90_000 + 500 * i)),
+  );
   venue.mark(BTC, { index: dollars(100_000) });
   const price = venue.markTicks(perpetual);
   const crosses = Array.from({ length: 35 }, (_, i) => [
@@ -110,7 +138,10 @@ test("trade: many accounts, and many instruments", async () => {
   const options = Array.from({ length: 29 }, (_, i) => {
     const legs = [0, 1, 2, 3].map((leg) => ({ instrument: first + 1 + 4 * i + leg, ratio: 1 }));
     const net = legs.reduce((sum, leg) => sum + venue.markTicks(leg.instrument), 0);
-    return [venue.entry({ account: 2, legs, size: 1, price: net }), venue.entry({ account: 3, legs, size: -1, price: net })];
+    return [
+      venue.entry({ account: 2, legs, size: 1, price: net }),
+      venue.entry({ account: 3, legs, size: -1, price: net }),
+    ];
   });
   const instruments = heaviest(options.length, (count) => venue.tradeOf(options.slice(0, count).flat()));
   await measure(`${4 * (instruments.accounts[0]?.entries.length ?? 0)} instruments`, venue, instruments);
@@ -135,20 +166,67 @@ test("accounts with 128 positions", async () => {
   await measure("forced withdrawal, 128 positions", venue, venue.inbound(forced));
 });
 
+test("liquidation of an account with 128 positions", async () => {
+  const stream = new WideStream(new Random(2), new Coverage());
+  stream.fill();
+  const { venue } = stream;
+  // All but a tenth of what the account must keep goes to its counterparty.
+  const margin = marginNow(stream, 2);
+  const moved = Number(margin.equity - margin.maintenance / 10n);
+  const draft = venue.state.begin();
+  draft.editAccount(2).cash = micro(venue.cell(2).cash - moved);
+  draft.editAccount(4).cash = micro(venue.cell(4).cash + moved);
+  draft.commit();
+  const held = venue.cell(2).positions.slice(0, 10);
+  const entries = held.map(({ instrument: number }) =>
+    venue.entry({ account: 4, instrument: number, size: 1, price: venue.markTicks(number) }),
+  );
+  const { timeMs, accounts: counterparties } = venue.tradeOf(entries);
+  const cycle: Cycle = {
+    kind: "liquidation",
+    timeMs,
+    account: account(2),
+    positionCount: venue.cell(2).positions.length,
+    legs: entries.map(({ order, cash }) => ({
+      instrument: order.legs[0]?.instrument ?? instrument(0),
+      size: -1 as never,
+      cash: micro(-cash),
+      fee: micro(0),
+    })),
+    counterparties,
+  };
+  await measure("10 legs, 128 positions", venue, cycle);
+  await measure("the account with 128 positions", venue, cycle, 2);
+  await measure("its counterparty", venue, cycle, 4);
+});
+
 test("report and rows", async () => {
   const venue = fundedVenue(1);
   venue.list(ETH, 0);
   const expiries = Array.from({ length: 24 }, (_, i) => venue.timeMs + 3_600_000 * (i + 1));
   const first = venue.state.instrumentCount;
   for (const expiryMs of expiries) venue.list(ETH, expiryMs, [dollars(3_900)]);
-  const skewed = (surface: ExpirySurface): ExpirySurface => ({ ...surface, b: 300_000_000 as never, rho: -400_000_000 as never });
+  const skewed = (surface: ExpirySurface): ExpirySurface => ({
+    ...surface,
+    b: 300_000_000 as never,
+    rho: -400_000_000 as never,
+  });
   const report = venue.reportOf(ETH, { index: dollars(4_000) });
-  const full = venue.resigned({ ...report, surfaces: expiries.map((expiryMs) => skewed(flatSurface(expiryMs, dollars(4_010), 0.7))) });
+  const full = venue.resigned({
+    ...report,
+    surfaces: expiries.map((expiryMs) => skewed(flatSurface(expiryMs, dollars(4_010), 0.7))),
+  });
   await measure("24 surfaces", venue, full);
   venue.must(full);
   // An option of an expiry of its own each: nothing is shared between them.
   const instruments = Array.from({ length: 16 }, (_, i) => instrument(first + 3 * i + 1));
-  await measure("16 options of 16 expiries", venue, { kind: "rows", timeMs: at(venue.timeMs), underlying: ETH, instruments, closesEpoch: true });
+  await measure("16 options of 16 expiries", venue, {
+    kind: "rows",
+    timeMs: at(venue.timeMs),
+    underlying: ETH,
+    instruments,
+    closesEpoch: true,
+  });
 });
 
 function isAccepted(state: LedgerState, number: number): boolean {
@@ -158,7 +236,11 @@ function isAccepted(state: LedgerState, number: number): boolean {
 test("expiry, inbound and outbound", async () => {
   const venue = fundedVenue(16);
   const expiryMs = venue.timeMs + 60_000;
-  const first = venue.list(BTC, expiryMs, Array.from({ length: 31 }, (_, i) => dollars(90_000 + 500 * i)));
+  const first = venue.list(
+    BTC,
+    expiryMs,
+    Array.from({ length: 31 }, (_, i) => dollars(90_000 + 500 * i)),
+  );
   venue.mark(BTC, { index: dollars(100_000) });
   for (let number = 2; number < 18; number += 2) {
     venue.must(venue.cross(number, number + 1, first + number, 1, venue.markTicks(first + number)));
@@ -174,7 +256,11 @@ test("expiry, inbound and outbound", async () => {
   const instruments = Array.from({ length: 63 }, (_, i) => instrument(first + i));
   const realisations = Array.from({ length: 16 }, (_, i) => {
     const number = 2 + i;
-    return { account: account(number), positionCount: 1, instruments: [instrument(first + 2 * Math.floor(number / 2))] };
+    return {
+      account: account(number),
+      positionCount: 1,
+      instruments: [instrument(first + 2 * Math.floor(number / 2))],
+    };
   });
   const settled = heaviest(63, (count) =>
     venue.expiryOf({ ...content, instruments: instruments.slice(0, Math.max(count, 18)), realisations }),
@@ -182,14 +268,31 @@ test("expiry, inbound and outbound", async () => {
   await measure(`${settled.instruments.length} instruments, 16 accounts`, venue, settled);
 
   const payer = keyOf("payer").address;
-  const deposits = Array.from({ length: 32 }, (_, i): InboundEntry => ({ type: "deposit", account: account(100 + i), amount: micro(5), payer }));
-  await measure("32 parked deposits", venue, heaviest(32, (count) => venue.inbound(...deposits.slice(0, count)) as Cycle & { kind: "inbound" }));
-  const opens = Array.from({ length: 32 }, (_, i): InboundEntry => ({ type: "openAccount", account: account(1000 + 77 * i), owner: payer }));
-  await measure("32 new accounts", venue, heaviest(32, (count) => venue.inbound(...opens.slice(0, count)) as Cycle & { kind: "inbound" }));
+  const deposits = Array.from(
+    { length: 32 },
+    (_, i): InboundEntry => ({ type: "deposit", account: account(100 + i), amount: micro(5), payer }),
+  );
+  await measure(
+    "32 parked deposits",
+    venue,
+    heaviest(32, (count) => venue.inbound(...deposits.slice(0, count)) as Cycle & { kind: "inbound" }),
+  );
+  const opens = Array.from(
+    { length: 32 },
+    (_, i): InboundEntry => ({ type: "openAccount", account: account(1000 + 77 * i), owner: payer }),
+  );
+  await measure(
+    "32 new accounts",
+    venue,
+    heaviest(32, (count) => venue.inbound(...opens.slice(0, count)) as Cycle & { kind: "inbound" }),
+  );
   const strikes = Array.from({ length: 120 }, (_, i) => dollars(50_000 + i));
   const series: InboundEntry = { type: "listSeries", underlying: BTC, expiryMs: at(expiryMs + 60_000), strikes };
   await measure("series of 120 strikes", venue, venue.inbound(series));
   const small: InboundEntry = { ...series, strikes: strikes.slice(0, 10) };
-  const many = heaviest(32, (count) => venue.inbound(...new Array<InboundEntry>(count).fill(small)) as Cycle & { kind: "inbound" });
+  const many = heaviest(
+    32,
+    (count) => venue.inbound(...new Array<InboundEntry>(count).fill(small)) as Cycle & { kind: "inbound" },
+  );
   await measure("series of 10 strikes each", venue, many);
 });

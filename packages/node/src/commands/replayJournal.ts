@@ -3,10 +3,11 @@ import { join, resolve } from "node:path";
 import { readDeployment } from "@tidemark/chain";
 import { type CycleRecord, decodeCommand, Engine, type EngineOptions, silentSink } from "@tidemark/engine";
 import { type JournalReader, replay } from "@tidemark/journal";
+import type { ParameterSet } from "@tidemark/ledger";
 import { readJsonFile, runFileSchema } from "../dataFolder.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { signer } from "../signatures/signer.ts";
-import { engineConfigOf } from "../venue/recovery.ts";
+import { engineConfigOf, venueIdentity } from "../venue/recovery.ts";
 import { openJournalOf } from "./records.ts";
 
 interface Replayed {
@@ -14,6 +15,20 @@ interface Replayed {
   commands: number;
   cyclesCompared: number;
   stateRoot: string;
+}
+
+const differs = (message: string): NodeError =>
+  new NodeError("REPLAY_DIFFERS", message, { exitCode: ExitCode.invariantBroken });
+
+/** A journal of another venue would differ at its first cycle, or agree because it holds none. */
+function requireIdentity(reader: JournalReader, parameters: ParameterSet): void {
+  const { venueId, genesisRoot } = venueIdentity(parameters);
+  for (const [field, expected, found] of [
+    ["venue", venueId, reader.identity.venueId],
+    ["genesis root", genesisRoot, reader.identity.genesisRoot],
+  ]) {
+    if (expected !== found) throw differs(`the journal's ${field} is ${found}, the deployment's ${expected}`);
+  }
 }
 
 function replayFrom(reader: JournalReader, options: EngineOptions, fromSnapshot: number | null): Replayed {
@@ -24,12 +39,8 @@ function replayFrom(reader: JournalReader, options: EngineOptions, fromSnapshot:
     // The last command may be durable while its cycles are not.
     if (stored === undefined) return;
     if (stored.postRoot !== record.postRoot || Buffer.compare(stored.payload, record.payload) !== 0) {
-      throw new NodeError(
-        "REPLAY_DIFFERS",
+      throw differs(
         `cycle ${record.index} (${record.kind}): recorded root ${stored.postRoot}, replayed ${record.postRoot}`,
-        {
-          exitCode: ExitCode.invariantBroken,
-        },
       );
     }
     cyclesCompared++;
@@ -44,6 +55,12 @@ function replayFrom(reader: JournalReader, options: EngineOptions, fromSnapshot:
     },
     (_sequence, bytes) => void engine.apply(decodeCommand(bytes), { ...silentSink, onCycle: compare }),
   );
+  const recorded = reader.cycleCount();
+  if (engine.cycleIndex < recorded) {
+    throw differs(
+      `cycle ${engine.cycleIndex} is recorded, but no command of the journal leads to it: ${recorded} cycles recorded`,
+    );
+  }
   return { from: result.snapshotSequence, commands: result.applied, cyclesCompared, stateRoot: engine.ledger.root() };
 }
 
@@ -67,6 +84,7 @@ export async function replayJournal(flags: Record<string, unknown>): Promise<Exi
   const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(run) };
   const { reader, done } = await openJournalOf(folder);
   try {
+    requireIdentity(reader, parameters);
     const runs = beginnings(reader, flags["fromSnapshot"]).map((from) => replayFrom(reader, options, from));
     for (const { from, commands, cyclesCompared, stateRoot } of runs) {
       process.stdout.write(

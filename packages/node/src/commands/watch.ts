@@ -7,19 +7,11 @@ import {
   type WatchStatus,
   watchOnce,
 } from "@tidemark/chain";
-import type { WatcherFault } from "@tidemark/settlement";
+import { describeFault } from "@tidemark/settlement";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
 import { signer } from "../signatures/signer.ts";
-
-/** One sentence that names the batch, the cycle and the account. */
-export function faultSentence(fault: WatcherFault): string {
-  const account = fault.account < 0 ? "no account" : `account ${fault.account}`;
-  const others = fault.accounts.length > 1 ? ` (the cycle touches accounts ${fault.accounts.join(", ")})` : "";
-  const copy = fault.dataCommitted ? "" : "; the data are not those that the batch's header commits to";
-  return `batch ${fault.batch}, cycle ${fault.cycle} (${fault.kind ?? "unreadable"}), ${account}${others}: ${fault.detail}${copy}`;
-}
 
 function progressLine(status: WatchStatus): string {
   return `re-executed ${status.batchesCompared}/${status.batchesPosted} batches, ${status.cyclesEqual}/${status.cyclesCompared} roots equal`;
@@ -48,7 +40,7 @@ async function openL1(flags: Record<string, unknown>): Promise<{ url: string; st
     throw new NodeError("USAGE", "give either --l1 <url> or --l1-state <file>", { exitCode: ExitCode.usage });
   }
   if (l1 !== undefined) return { url: String(l1), stop: async () => undefined };
-  const node = await startEmbeddedL1({ loadStateFile: String(l1State) });
+  const node = await startEmbeddedL1({ loadStateFile: String(l1State), endsWithProcess: true });
   return { url: node.url, stop: () => node.stop() };
 }
 
@@ -65,7 +57,7 @@ async function once(url: string, deployment: Deployment, ports: Ports, json: boo
   process.stdout.write(
     fault === null
       ? `the watcher agrees: ${status.cyclesEqual}/${status.cyclesCompared} state roots of ${status.batchesCompared} batches, state root ${status.stateRoot}\n`
-      : `FAULT ${faultSentence(fault)}\n`,
+      : `FAULT ${describeFault(fault)}\n`,
   );
   if (json) process.stdout.write(`${jsonOf(status)}\n`);
   return fault === null ? ExitCode.ok : ExitCode.invariantBroken;
@@ -85,7 +77,7 @@ async function follow(url: string, deployment: Deployment, ports: Ports, ipc: bo
       claimsTold = watcher.claims.length;
       faulty = status.fault !== null;
       if (ipc) tellParent({ type: "watcher", status, claims });
-      const line = status.fault === null ? progressLine(status) : `FAULT ${faultSentence(status.fault)}`;
+      const line = status.fault === null ? progressLine(status) : `FAULT ${describeFault(status.fault)}`;
       if (!ipc && line !== shown) process.stdout.write(`${line}\n`);
       shown = line;
     },

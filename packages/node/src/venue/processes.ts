@@ -1,9 +1,8 @@
 // The venue's other processes as the main process sees them: what the proposer posted, what the watcher verified.
 import type { ProposerStatus, WatchStatus } from "@tidemark/chain";
-import type { ClaimArguments } from "@tidemark/settlement";
+import { type ClaimArguments, describeFault } from "@tidemark/settlement";
 import { type Child, startChild } from "../child.ts";
 import type { BatchMark, ChildMessage } from "../childMessages.ts";
-import { faultSentence } from "../commands/watch.ts";
 import type { Config } from "../config.ts";
 import type { DataFolder } from "../dataFolder.ts";
 import type { NodeError } from "../errors.ts";
@@ -64,7 +63,7 @@ export class Processes {
 
   /** The first fault that the watcher found, in one sentence. */
   get fault(): string | null {
-    return this.watch?.fault == null ? null : faultSentence(this.watch.fault);
+    return this.watch?.fault == null ? null : describeFault(this.watch.fault);
   }
 
   /** Post what there is, full batch or not. */

@@ -8,7 +8,7 @@ import {
   type EventSink,
   silentSink,
 } from "@tidemark/engine";
-import { type Journal, openJournal, replay } from "@tidemark/journal";
+import { type Journal, type JournalIdentity, openJournal, replay } from "@tidemark/journal";
 import { CycleKind, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { timestampMs } from "@tidemark/num";
 import type { Config } from "../config.ts";
@@ -32,13 +32,18 @@ export function storedCycle(record: CycleRecord): Parameters<Journal["putCycle"]
   return { ...record, kind: CycleKind[record.kind], timeMs: timestampMs(record.timeMs) };
 }
 
+/** What a journal is checked against. */
+export function venueIdentity(parameters: ParameterSet): JournalIdentity {
+  return {
+    venueId: `${parameters.chainId}:${parameters.verifyingContract}:${parameters.domain}`,
+    genesisRoot: LedgerState.genesis(parameters).root(),
+  };
+}
+
 export async function recover(directory: string, parameters: ParameterSet, config: Config): Promise<Recovered> {
   const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(config) };
   const journal = await openJournal(directory, {
-    identity: {
-      venueId: `${parameters.chainId}:${parameters.verifyingContract}:${parameters.domain}`,
-      genesisRoot: LedgerState.genesis(parameters).root(),
-    },
+    identity: venueIdentity(parameters),
   });
   let engine = Engine.create(options);
   // Cycles that the crash kept from the store are put again; the others must be the same to the byte.

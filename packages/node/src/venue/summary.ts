@@ -7,9 +7,9 @@ import { exportJournal } from "@tidemark/journal";
 import { writeFileWhole } from "../dataFolder.ts";
 import { usdc } from "../display.ts";
 import { conservationGap, statusJson } from "../status.ts";
+import { liabilitiesOf } from "./liabilities.ts";
 import { statusOf } from "./statusOf.ts";
 import type { Venue } from "./venue.ts";
-import { liabilitiesOf } from "./liabilities.ts";
 
 export interface Summary {
   json: Record<string, unknown>;
@@ -29,8 +29,12 @@ export function summaryOf(venue: Venue): Summary {
   const rootsEqual = watch?.cyclesEqual ?? 0;
   const problems = [
     ...(gap === 0n ? [] : [`conservation: the vault and the ledger differ by ${gap} micro-USDC`]),
-    ...(rootsEqual === rootsCompared && rootsCompared === engine.cycleIndex ? [] : [`roots: ${rootsEqual} of ${engine.cycleIndex} equal, ${rootsCompared} compared`]),
-    ...(watch?.stateRoot === stateRoot ? [] : [`state root: the watcher has ${watch?.stateRoot}, the engine ${stateRoot}`]),
+    ...(rootsEqual === rootsCompared && rootsCompared === engine.cycleIndex
+      ? []
+      : [`roots: ${rootsEqual} of ${engine.cycleIndex} equal, ${rootsCompared} compared`]),
+    ...(watch?.stateRoot === stateRoot
+      ? []
+      : [`state root: the watcher has ${watch?.stateRoot}, the engine ${stateRoot}`]),
     ...(tally.fillsFinal === tally.fills ? [] : [`fills: ${tally.fillsFinal} of ${tally.fills} final`]),
     ...(processes.fault === null ? [] : [`watcher: ${processes.fault}`]),
     ...(gatekeeper.refused === 0 ? [] : [`signatures: ${gatekeeper.refused} orders of our own traders did not verify`]),
@@ -53,6 +57,7 @@ export function summaryOf(venue: Venue): Summary {
     rootsCompared,
     rootsEqual,
     conservation: Object.fromEntries(Object.entries(conservation).map(([name, value]) => [name, String(value)])),
+    unownedMicroUsdc: String(vault.unownedMicroUsdc),
     badDebtMicroUsdc: String(badDebt),
     compression: {
       messages: journal.lastSequence(),
@@ -79,7 +84,10 @@ function linesOf(json: Record<string, unknown>, problems: readonly string[], vau
     ["fills, all settled", `${String(json["fills"])}, ${json["fills"] === json["fillsSettled"] ? "yes" : "no"}`],
     ["batches posted / final", `${String(json["batchesPosted"])} / ${String(json["batchesFinal"])}`],
     ["roots equal / compared", `${String(json["rootsEqual"])} / ${String(json["rootsCompared"])}`],
-    ["liquidations, funding, expiries", `${String(json["liquidations"])}, ${String(json["fundingEvents"])}, ${String(json["expiries"])}`],
+    [
+      "liquidations, funding, expiries",
+      `${String(json["liquidations"])}, ${String(json["fundingEvents"])}, ${String(json["expiries"])}`,
+    ],
     ["withdrawals claimed", json["withdrawalsClaimed"]],
     ["vault", `${usdc(vault)} USDC`],
     ["final state root", json["finalStateRoot"]],

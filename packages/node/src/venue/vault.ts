@@ -83,7 +83,22 @@ export class VaultBooks {
     for (const { args } of logs) this.#claimed.set(Number(args.withdrawalNumber), BigInt(args.amount));
   }
 
-  /** vault = cash + clearing + outboxUnclaimed + inboundUnconsumed, the left side from the L1, the rest from the ledger and the L1's events. */
+  /** What was deposited and not claimed: what the vault must hold at least. */
+  get #owned(): bigint {
+    const deposited = this.#deposits.reduce((sum, { amount }) => sum + amount, 0n);
+    return [...this.#claimed.values()].reduce((rest, amount) => rest - amount, deposited);
+  }
+
+  /** Tokens that somebody sent to the vault without a deposit: nobody's, and no reason to stop the venue. */
+  get unownedMicroUsdc(): bigint {
+    const unowned = this.#vault - this.#owned;
+    return unowned > 0n ? unowned : 0n;
+  }
+
+  /**
+   * vault = cash + clearing + outboxUnclaimed + inboundUnconsumed, the left side from the L1, the rest from the ledger and the L1's
+   * events. Unowned tokens are left out on the left: anybody can send them.
+   */
   conservation(ledger: LedgerState): Conservation {
     const { cashTotal, clearingTotal, inboundCursor, outboxCount } = ledger.globals;
     let outboxUnclaimed = 0n;
@@ -95,7 +110,7 @@ export class VaultBooks {
       0n,
     );
     return {
-      vault: this.#vault,
+      vault: this.#vault - this.unownedMicroUsdc,
       cash: BigInt(cashTotal),
       clearing: BigInt(clearingTotal),
       outboxUnclaimed,

@@ -1,18 +1,18 @@
 // The clock of the venue: one step of the market after the other, each in the same order, each durable before the next.
-import { setImmediate as yieldTurn, setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as yieldTurn } from "node:timers/promises";
 import type { Deployment } from "@tidemark/chain";
 import type { Command, Engine } from "@tidemark/engine";
 import type { Journal } from "@tidemark/journal";
 import { type TimestampMs, timestampMs } from "@tidemark/num";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
+import { ExitCode, NodeError } from "../errors.ts";
 import type { VenueView } from "../market/desk.ts";
 import type { MarketSource } from "../market/source.ts";
 import type { TradingFloor } from "../market/traders.ts";
 import type { Sequencer } from "../sequencer.ts";
 import { conservationGap, statusJson, type VenueStatus } from "../status.ts";
 import type { Tally } from "../tally.ts";
-import { ExitCode, NodeError } from "../errors.ts";
 import type { Claims } from "./claims.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import type { InboundFeed } from "./inbound.ts";
@@ -113,7 +113,9 @@ export class Venue {
     this.#steps = 0;
     while (!this.#stopRequested && (seconds === null || this.tradedSeconds < seconds)) {
       if (seconds !== null && this.wallSeconds > OVERTIME_FACTOR * seconds + OVERTIME_SECONDS) {
-        this.parts.tally.tell(`this machine is too slow: ${this.tradedSeconds.toFixed(0)} of ${seconds} seconds traded`);
+        this.parts.tally.tell(
+          `this machine is too slow: ${this.tradedSeconds.toFixed(0)} of ${seconds} seconds traded`,
+        );
         break;
       }
       this.#steps++;
@@ -122,13 +124,15 @@ export class Venue {
         this.parts.tally.tell("the recorded data end here");
         break;
       }
-      if (jump !== null) this.parts.tally.tell(`new trading day: the data jump from ${iso(jump.fromMs)} to ${iso(jump.toMs)}`);
+      if (jump !== null)
+        this.parts.tally.tell(`new trading day: the data jump from ${iso(jump.fromMs)} to ${iso(jump.toMs)}`);
       this.#timeMs = timeMs;
       await this.#step(true);
       await this.#show(show, seconds);
       nextWallMs = Math.max(nextWallMs + config.stepWallMs, Date.now() - config.stepWallMs);
       await sleep(Math.max(0, nextWallMs - Date.now()));
     }
+    this.#throwFailure();
   }
 
   async #step(trading: boolean): Promise<void> {
@@ -187,7 +191,12 @@ export class Venue {
       this.#vaultWallMs = now;
       await this.parts.vault.refresh();
     }
-    const status = statusOf(this, secondsTotal);
+    let status = statusOf(this, secondsTotal);
+    if (conservationGap(status.conservation) !== 0n) {
+      // The ledger may have consumed what the vault's books have not read yet.
+      await this.parts.vault.refresh();
+      status = statusOf(this, secondsTotal);
+    }
     if (this.phase === "trading") this.tradingStatus = status;
     show(status);
     writeFileWhole(this.parts.folder.status, statusJson(status));
@@ -195,7 +204,11 @@ export class Venue {
     if (gap !== 0n) {
       // Money that the L1 took back is the cause, where that is what happened.
       await this.parts.inbound.checkFinalised();
-      this.fail(new NodeError("CONSERVATION", `the vault and the ledger differ by ${gap} micro-USDC`, { exitCode: ExitCode.invariantBroken }));
+      this.fail(
+        new NodeError("CONSERVATION", `the vault and the ledger differ by ${gap} micro-USDC`, {
+          exitCode: ExitCode.invariantBroken,
+        }),
+      );
     }
   }
 
@@ -210,7 +223,9 @@ export class Venue {
     const deadline = Date.now() + DRAIN_WALL_MS_MAX;
     while (!this.#allFinal()) {
       if (Date.now() > deadline) {
-        throw new NodeError("DRAIN_TIMEOUT", `not everything became final: ${this.#drainState()}`, { exitCode: ExitCode.invariantBroken });
+        throw new NodeError("DRAIN_TIMEOUT", `not everything became final: ${this.#drainState()}`, {
+          exitCode: ExitCode.invariantBroken,
+        });
       }
       this.#timeMs += Math.round(config.windowSeconds * 1_000 * DRAIN_WINDOW_SHARE);
       await this.#step(false);

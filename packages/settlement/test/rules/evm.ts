@@ -10,6 +10,7 @@ export const RULES: Readonly<Record<number, string>> = {
   1: "ReportRule",
   2: "RowsRule",
   3: "TradeRule",
+  4: "LiquidationRule",
   8: "ExpiryRule",
   9: "InboundRule",
   10: "OutboundRule",

@@ -8,8 +8,8 @@ import { WideStream } from "../../../ledger/test/stream/wide.ts";
 import { accountFaultCells, encodeWitness, rootFaultCells } from "../../src/index.ts";
 import { RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
 
-/** Codes that only the rule at one account shows: open epoch, exposure, marks and margin. */
-const ACCOUNT_CODES = new Set([404, 415, 420, 421, 1009, 1010]);
+/** Codes that only the rule at one account shows: open epoch, exposure, marks, margin, terms of a liquidation. */
+const ACCOUNT_CODES = new Set([404, 415, 420, 421, 502, 503, 504, 506, 507, 508, 509, 510, 1009, 1010]);
 const NO_WITNESS = new Uint8Array(0);
 const FLUSH_CALLS = 512;
 const HOSTILE_SHARE = 0.5;
@@ -55,6 +55,10 @@ function checksOf(
 ): RuleCall[] {
   const accounts = new Set<number>();
   if (cycle.kind === "trade") for (const { account } of cycle.accounts) accounts.add(account);
+  if (cycle.kind === "liquidation") {
+    accounts.add(cycle.account);
+    for (const { account } of cycle.counterparties) accounts.add(account);
+  }
   if (cycle.kind === "outbound") for (const { withdrawal } of cycle.withdrawals) accounts.add(withdrawal.account);
   // A refused giant would name more accounts than any challenge: a few say enough.
   return [...accounts].slice(0, 8).map((account): RuleCall => {
