@@ -4,10 +4,31 @@
 // time (garbage collection included), latencies by the clock. docs/performance.md has the figures of a run.
 import { createRequire } from "node:module";
 import { getHeapStatistics } from "node:v8";
-import { type Address, defaultParameters, encodeInboundEntry, type ExpirySurface, type InboundEntry, type SignaturePort } from "@tidemark/ledger";
+import {
+  ACCOUNT,
+  Books,
+  type Command,
+  type DepthLevel,
+  Engine,
+  INSTRUMENT,
+  NONE,
+  ORDER_STRIDE_SHIFT,
+  OrderArena,
+  type OrderRequest,
+  PRICE,
+  REMAINING,
+  SIDE,
+  silentSink,
+} from "@tidemark/engine";
+import {
+  type Address,
+  defaultParameters,
+  type ExpirySurface,
+  encodeInboundEntry,
+  type InboundEntry,
+  type SignaturePort,
+} from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
-import { type Command, Engine, type OrderRequest, silentSink } from "@tidemark/engine";
-import { BareBooks } from "./books/bareBooks.ts";
 import { type BenchRow, median, quantile } from "./rows.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -65,13 +86,23 @@ function flowOf(steps: number, books: number, marks: readonly number[]): Step[] 
     const middle = Math.max(500, (marks[book] as number) + (drift[book] as number));
     const side = random() < 0.5 ? 1 : -1;
     // On many books an account keeps to a tenth of them: an account has at most 128 instruments.
-    const account = books === 1 ? Math.floor(random() * ACCOUNTS) : Math.floor(random() * (ACCOUNTS / 10)) * 10 + (book % 10);
+    const account =
+      books === 1 ? Math.floor(random() * ACCOUNTS) : Math.floor(random() * (ACCOUNTS / 10)) * 10 + (book % 10);
     const nonce = (nonces[account] as number) + 1;
     nonces[account] = nonce;
     const away = random() < 0.8 ? 1 + Math.floor(random() * 10) : 11 + Math.floor(random() * 90);
     const takes = roll >= 0.9;
     const price = takes ? middle + side * 20 : Math.max(1, middle - side * away);
-    const step: Step = { kind: takes ? "take" : "add", book, side, price, lots: 1 + Math.floor(random() * 20), account, nonce, id: `${account}:${nonce}` };
+    const step: Step = {
+      kind: takes ? "take" : "add",
+      book,
+      side,
+      price,
+      lots: 1 + Math.floor(random() * 20),
+      account,
+      nonce,
+      id: `${account}:${nonce}`,
+    };
     flow.push(step);
     if (!takes) added.push(step);
   }
@@ -95,7 +126,11 @@ const signatureOf = (signer: Address): `0x${string}` => {
 };
 
 function inbound(entries: object[]): Command {
-  return { kind: "inbound", timeMs: START_MS, entries: entries.map((entry) => encodeInboundEntry(entry as InboundEntry)) } as unknown as Command;
+  return {
+    kind: "inbound",
+    timeMs: START_MS,
+    entries: entries.map((entry) => encodeInboundEntry(entry as InboundEntry)),
+  } as unknown as Command;
 }
 
 function openVenue(books: number): Engine {
@@ -107,23 +142,51 @@ function openVenue(books: number): Engine {
     treasuryOwner: hex20(3),
     insuranceOwner: hex20(4),
   });
-  const engine = Engine.create({ parameters, signatures: addressPort, config: { cycleAgeMsMax: 2_000, rowsFor: "needed" } });
+  const engine = Engine.create({
+    parameters,
+    signatures: addressPort,
+    config: { cycleAgeMsMax: 2_000, rowsFor: "needed" },
+  });
   const surfaces: ExpirySurface[] = [];
   const listings: object[] = [{ type: "listSeries", underlying: 0, expiryMs: 0, strikes: [] }];
   for (let series = 0; series * 240 < books - 1; series++) {
     const expiryMs = START_MS + (10 + series * 10) * DAY_MS;
     const strikes = Array.from({ length: 120 }, (_, i) => INDEX / 2 + i * 1_000_000_000);
     listings.push({ type: "listSeries", underlying: 0, expiryMs, strikes });
-    surfaces.push({ expiryMs, forward: INDEX, realisedAverage: 0, a: 3e8, b: 1e8, rho: -3e8, m: 0, s: 1e8 } as ExpirySurface);
+    surfaces.push({
+      expiryMs,
+      forward: INDEX,
+      realisedAverage: 0,
+      a: 3e8,
+      b: 1e8,
+      rho: -3e8,
+      m: 0,
+      s: 1e8,
+    } as ExpirySurface);
   }
   for (let i = 0; i < ACCOUNTS; i++) {
     const account = 2 + i;
     const owner = ownerOf(account);
-    engine.apply(inbound([{ type: "openAccount", account, owner }, { type: "deposit", account, amount: 10 ** 13, payer: owner }]), silentSink);
+    engine.apply(
+      inbound([
+        { type: "openAccount", account, owner },
+        { type: "deposit", account, amount: 10 ** 13, payer: owner },
+      ]),
+      silentSink,
+    );
   }
   for (const listing of listings) engine.apply(inbound([listing]), silentSink);
   const signatures = [{ signer: 0, signature: signatureOf(hex20(2)) }];
-  const report = { kind: "report", timeMs: START_MS, underlying: 0, reportMs: START_MS, index: INDEX, premium: 0, surfaces, signatures };
+  const report = {
+    kind: "report",
+    timeMs: START_MS,
+    underlying: 0,
+    reportMs: START_MS,
+    index: INDEX,
+    premium: 0,
+    surfaces,
+    signatures,
+  };
   const { ok, code } = engine.apply(report as unknown as Command, silentSink);
   if (!ok) throw new RangeError(`report refused: ${code}`);
   return engine;
@@ -132,7 +195,8 @@ function openVenue(books: number): Engine {
 function commandOf(step: Step): Command {
   const account = 2 + step.account;
   const signer = ownerOf(account);
-  if (step.kind === "cancel") return { kind: "cancel", timeMs: START_MS, account, nonce: step.nonce, signer } as unknown as Command;
+  if (step.kind === "cancel")
+    return { kind: "cancel", timeMs: START_MS, account, nonce: step.nonce, signer } as unknown as Command;
   const order = {
     domain: 1,
     account,
@@ -146,7 +210,71 @@ function commandOf(step: Step): Command {
     flags: 0,
   } as unknown as OrderRequest["order"];
   const timeInForce = step.kind === "take" ? "ioc" : "gtc";
-  return { kind: "place", timeMs: START_MS, order, signature: signatureOf(signer), signer, type: "limit", timeInForce, postOnly: false } as unknown as Command;
+  return {
+    kind: "place",
+    timeMs: START_MS,
+    order,
+    signature: signatureOf(signer),
+    signer,
+    type: "limit",
+    timeInForce,
+    postOnly: false,
+  } as unknown as Command;
+}
+
+// ── our books alone ────────────────────────────────────────────────────────────────────────────────────────────────
+
+const EXPIRY_MS = 2 ** 40;
+
+/** The engine's books and order records with nothing around them: what the bare books of other packages do, no more. */
+class BareBooks {
+  readonly #arena = new OrderArena();
+  readonly #books = new Books(this.#arena);
+
+  constructor(count: number) {
+    for (let book = 0; book < count; book++) this.#books.open(book);
+  }
+
+  limit({ book, side, price, lots, account, nonce }: Step, isImmediate: boolean): void {
+    const arena = this.#arena;
+    let open = lots;
+    while (open > 0) {
+      const maker = this.#books.best(book, -side);
+      if (maker === NONE) break;
+      const base = maker << ORDER_STRIDE_SHIFT;
+      const { records } = arena;
+      if (side * (records[base + PRICE] as number) > side * price) break;
+      const left = (records[base + REMAINING] as number) - open;
+      if (left > 0) {
+        records[base + REMAINING] = left;
+        return;
+      }
+      open = -left;
+      this.#books.remove(maker);
+      arena.release(maker);
+    }
+    if (open === 0 || isImmediate) return;
+    const at = arena.allocate({ account, nonce, expiryMs: EXPIRY_MS } as unknown as Order, "0x", "0x");
+    const { records } = arena;
+    const base = at << ORDER_STRIDE_SHIFT;
+    records[base + ACCOUNT] = account;
+    records[base + INSTRUMENT] = book;
+    records[base + SIDE] = side;
+    records[base + PRICE] = price;
+    records[base + REMAINING] = open;
+    this.#books.append(at);
+  }
+
+  cancel(account: number, nonce: number): void {
+    const at = this.#arena.find(account, nonce);
+    if (at === NONE) return;
+    this.#books.remove(at);
+    this.#arena.release(at);
+  }
+
+  depth(book: number, side: 1 | -1): DepthLevel[] {
+    return this.#books.depth(book, side, Number.MAX_SAFE_INTEGER);
+  }
 }
 
 // ── theirs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -295,7 +423,13 @@ function measureAll(runners: readonly Runner[]): Measured[] {
     const { pathCount, pathTime, p50Ns, p99Ns } = latencies();
     const operationsPerSecond = median(rates[i] ?? []);
     // By the share of time, so that both rates are of processor time.
-    return { operationsPerSecond, pathPerSecond: (operationsPerSecond * pathCount) / pathTime, settledShare: 1 - pathTime, p50Ns, p99Ns };
+    return {
+      operationsPerSecond,
+      pathPerSecond: (operationsPerSecond * pathCount) / pathTime,
+      settledShare: 1 - pathTime,
+      p50Ns,
+      p99Ns,
+    };
   });
 }
 
@@ -308,14 +442,24 @@ function bytesAllocated(engine: Engine): number {
     const commands: Command[] = [];
     for (let i = 0; i < steps; i++) {
       const price = PERPETUAL_MARK - 1_000 - (i % 7);
-      const step: Step = { kind: "add", book: 0, side: 1, price, lots: 3, account: i % ACCOUNTS, nonce: ++nonce, id: "" };
+      const step: Step = {
+        kind: "add",
+        book: 0,
+        side: 1,
+        price,
+        lots: 3,
+        account: i % ACCOUNTS,
+        nonce: ++nonce,
+        id: "",
+      };
       commands.push(commandOf(step), commandOf({ ...step, kind: "cancel" }));
     }
     const before = getHeapStatistics().used_heap_size;
     let accepted = 0;
     for (let i = 0; i < commands.length; i++) if (engine.apply(commands[i] as Command, silentSink).ok) accepted += 1;
     const bytes = getHeapStatistics().used_heap_size - before;
-    if (accepted !== commands.length) throw new RangeError(`only ${accepted} of ${commands.length} commands were accepted`);
+    if (accepted !== commands.length)
+      throw new RangeError(`only ${accepted} of ${commands.length} commands were accepted`);
     if (round >= 20 && bytes >= 0) perCommand.push(bytes / commands.length);
   }
   return median(perCommand);
@@ -330,11 +474,17 @@ function assertSameDepth(name: string, books: number, flow: readonly Step[], the
     own.work(own.prepare(step));
     other.work(other.prepare(step));
   }
-  const text = (levels: [number, number][]): string => levels.map(([price, lots]) => `${price}:${lots}`).sort().join();
+  const text = (levels: [number, number][]): string =>
+    levels
+      .map(([price, lots]) => `${price}:${lots}`)
+      .sort()
+      .join();
   for (const [book, peerBook] of theirs.entries()) {
     const [asks, bids] = peerBook.depth();
-    const levelsOf = (side: 1 | -1): [number, number][] => ours.depth(book, side).map(({ price, lots }) => [price, lots]);
-    if (text(asks) !== text(levelsOf(-1)) || text(bids) !== text(levelsOf(1))) throw new RangeError(`${name} has another book ${book}`);
+    const levelsOf = (side: 1 | -1): [number, number][] =>
+      ours.depth(book, side).map(({ price, lots }) => [price, lots]);
+    if (text(asks) !== text(levelsOf(-1)) || text(bids) !== text(levelsOf(1)))
+      throw new RangeError(`${name} has another book ${book}`);
   }
 }
 
@@ -344,7 +494,9 @@ function compare(books: number, steps: number, peerSteps: number): BenchRow[] {
   const { ledger } = openVenue(books);
   const marks = Array.from({ length: books }, (_, book) => {
     const cell = ledger.instrument(book);
-    return book === 0 || cell === undefined ? PERPETUAL_MARK : Math.round((cell.row[0] as number) / cell.tickValueMicroUsdc);
+    return book === 0 || cell === undefined
+      ? PERPETUAL_MARK
+      : Math.round((cell.row[0] as number) / cell.tickValueMicroUsdc);
   });
   const flow = flowOf(steps, books, marks);
   const peerFlow = flow.slice(0, peerSteps);
@@ -362,7 +514,14 @@ function compare(books: number, steps: number, peerSteps: number): BenchRow[] {
   const share = Math.round(ours.settledShare * 100);
   return PEERS.flatMap((name, place): BenchRow[] => {
     const { operationsPerSecond: rate, p50Ns, p99Ns } = theirs[place] as Measured;
-    const row = (what: string, value: number, unit: string, goal: number | null, yardstick: number, ratio: number): BenchRow => ({
+    const row = (
+      what: string,
+      value: number,
+      unit: string,
+      goal: number | null,
+      yardstick: number,
+      ratio: number,
+    ): BenchRow => ({
       what: `${where}: ${what} (yardstick: ${name}, bare book)`,
       value,
       unit,
@@ -370,8 +529,10 @@ function compare(books: number, steps: number, peerSteps: number): BenchRow[] {
       yardstick,
       ratio,
     });
-    const perSecond = (what: string, value: number, goal: number | null): BenchRow => row(what, value, "operations/s", goal, rate, value / rate);
-    const latency = (what: string, value: number, yardstick: number): BenchRow => row(what, value, "ns", null, yardstick, yardstick / value);
+    const perSecond = (what: string, value: number, goal: number | null): BenchRow =>
+      row(what, value, "operations/s", goal, rate, value / rate);
+    const latency = (what: string, value: number, yardstick: number): BenchRow =>
+      row(what, value, "ns", null, yardstick, yardstick / value);
     return [
       perSecond("bare book", bare.operationsPerSecond, 10 * rate),
       latency("bare book, median", bare.p50Ns, p50Ns),
@@ -387,6 +548,13 @@ function compare(books: number, steps: number, peerSteps: number): BenchRow[] {
 export function run(): BenchRow[] {
   const rows = [...compare(1, 200_000, 100_000), ...compare(1_000, 300_000, 100_000)];
   const bytes = bytesAllocated(openVenue(1));
-  rows.push({ what: "heap allocated by a place or a cancel without fills", value: bytes, unit: "bytes", goal: 16, yardstick: null, ratio: null });
+  rows.push({
+    what: "heap allocated by a place or a cancel without fills",
+    value: bytes,
+    unit: "bytes",
+    goal: 16,
+    yardstick: null,
+    ratio: null,
+  });
   return rows;
 }

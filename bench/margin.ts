@@ -1,8 +1,9 @@
 // The margin decision of one order with all open orders: the engine's scalar bound, which accepts most orders, and its
 // incremental check of every scenario, which alone refuses, against the same figure computed from every position and every
 // open order. All run over the same accounts, rounds alternate. docs/performance.md has the figures of a run.
-import { type InstrumentCell, InstrumentKind, ROW_LENGTH, SCENARIO_COUNT, UNDERLYINGS_MAX } from "@tidemark/ledger";
+
 import { Accounts, Instruments, Margin } from "@tidemark/engine";
+import { type InstrumentCell, InstrumentKind, ROW_LENGTH, SCENARIO_COUNT, UNDERLYINGS_MAX } from "@tidemark/ledger";
 import { type BenchRow, median } from "./rows.ts";
 
 const INSTRUMENTS = 800;
@@ -28,7 +29,9 @@ function scramble(value: number): number {
 
 function cellOf(number: number): InstrumentCell {
   const mark = 100_000 + (scramble(number) % 900_000);
-  const row = Array.from({ length: ROW_LENGTH }, (_, s) => (s < SCENARIO_COUNT ? mark + ((scramble(number * 64 + s) % 60_000) - 30_000) * (s === 0 ? 0 : 1) : 0));
+  const row = Array.from({ length: ROW_LENGTH }, (_, s) =>
+    s < SCENARIO_COUNT ? mark + ((scramble(number * 64 + s) % 60_000) - 30_000) * (s === 0 ? 0 : 1) : 0,
+  );
   return {
     kind: InstrumentKind.call,
     underlying: number % UNDERLYINGS_MAX,
@@ -53,7 +56,14 @@ function build(accountCount: number): { margin: Margin; accounts: Accounts; orde
   const margin = new Margin(accounts, instruments, SCENARIO_COUNT);
   const orders: OpenOrder[][] = [];
   for (let account = 0; account < accountCount; account++) {
-    accounts.load(account, { owner: `0x${account}`, delegates: [], cash: 10 ** 12, credit: 0, minNonce: 0, liquidationMs: 0 } as never);
+    accounts.load(account, {
+      owner: `0x${account}`,
+      delegates: [],
+      cash: 10 ** 12,
+      credit: 0,
+      minNonce: 0,
+      liquidationMs: 0,
+    } as never);
     for (let i = 0; i < POSITIONS; i++) {
       margin.loadPosition(account, (account + i * 7) % INSTRUMENTS, (scramble(account * 128 + i) % 40) - 20 || 1, 0);
     }
@@ -87,7 +97,15 @@ function measure(accountCount: number): BenchRow[] {
   const check = (i: number): void => {
     const account = scramble(i) % accountCount;
     const instrument = (account + (i % POSITIONS) * 7) % INSTRUMENTS;
-    sum += margin.initialWithOrder(account, instrument, instrument % UNDERLYINGS_MAX, i % 2 === 0 ? 1 : -1, 500, 3, 300);
+    sum += margin.initialWithOrder(
+      account,
+      instrument,
+      instrument % UNDERLYINGS_MAX,
+      i % 2 === 0 ? 1 : -1,
+      500,
+      3,
+      300,
+    );
   };
   const change = (i: number): void => {
     const account = scramble(i) % accountCount;

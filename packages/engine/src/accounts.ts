@@ -200,7 +200,8 @@ export class Accounts {
   releasePosition(record: number): void {
     const base = record << POSITION_SHIFT;
     const values = this.positionValues;
-    if (this.positions[base + P_SIZE] !== 0 || values[base + V_BUY_LOTS] !== 0 || values[base + V_SELL_LOTS] !== 0) return;
+    if (this.positions[base + P_SIZE] !== 0 || values[base + V_BUY_LOTS] !== 0 || values[base + V_SELL_LOTS] !== 0)
+      return;
     assert(values[base + V_ADD_ON] === 0 && values[base + V_EXPOSURE] === 0, "an empty position has no requirement");
     const account = this.positions[base + P_ACCOUNT] as number;
     const instrument = this.positions[base + P_INSTRUMENT] as number;

@@ -1,15 +1,15 @@
 // May an order enter? Every check that the ledger will make when the order's fills settle, before anything happens, in the
 // order of the table of codes. No check has an effect.
 import {
+  INSURANCE_ACCOUNT,
   InstrumentKind,
-  type Order,
   ORDER_LIFETIME_MAX_MS,
+  type Order,
   OrderFlag,
   POSITIONS_MAX,
   RING_SLOTS,
   Scope,
   TREASURY_ACCOUNT,
-  INSURANCE_ACCOUNT,
 } from "@tidemark/ledger";
 import { INT32_MAX } from "@tidemark/num";
 import type { OrderRequest } from "./commands.ts";
@@ -46,13 +46,15 @@ export function checkOrder(core: Core, request: OrderRequest, carried: number): 
   const leg = order.legs[0];
   if (leg === undefined || order.legs.length !== 1 || leg.ratio !== 1) return EngineCode.legsUnsupported;
   const instrument = leg.instrument;
-  if (instrument >= instruments.count || instruments.kind[instrument] === InstrumentKind.spot) return EngineCode.unknownInstrument;
+  if (instrument >= instruments.count || instruments.kind[instrument] === InstrumentKind.spot)
+    return EngineCode.unknownInstrument;
   if (!instruments.isTradable(instrument, timeMs)) return EngineCode.instrumentNotTradable;
   if (!isTypeValid(request)) return EngineCode.orderTypeInvalid;
   const lots = Math.abs(order.size);
   if (lots === 0 || lots > INT32_MAX || !Number.isInteger(order.size)) return EngineCode.sizeOutOfRange;
   if (lots <= carried) return EngineCode.amendBelowFilled;
-  if (!(order.limitPrice >= 1 && order.limitPrice <= INT32_MAX) || !Number.isInteger(order.limitPrice)) return EngineCode.priceOutOfRange;
+  if (!(order.limitPrice >= 1 && order.limitPrice <= INT32_MAX) || !Number.isInteger(order.limitPrice))
+    return EngineCode.priceOutOfRange;
   const { isOnTick } = core.config;
   if (isOnTick !== undefined && !isOnTick(instrument, order.limitPrice)) return EngineCode.priceNotOnTick;
   if (order.startMs > timeMs) return EngineCode.notStarted;
@@ -62,7 +64,12 @@ export function checkOrder(core: Core, request: OrderRequest, carried: number): 
   if (nonceCode !== EngineCode.ok) return nonceCode;
   const fee = (request.postOnly ? instruments.makerFee[instrument] : instruments.takerFee[instrument]) as number;
   if (order.maxFeePerLot < fee) return EngineCode.feeAboveMaximum;
-  if (!(timeMs <= (instruments.marksUntilMs[instrument] as number) && timeMs <= (accounts.marksUntilMs[order.account] as number))) {
+  if (
+    !(
+      timeMs <= (instruments.marksUntilMs[instrument] as number) &&
+      timeMs <= (accounts.marksUntilMs[order.account] as number)
+    )
+  ) {
     return EngineCode.marksUnusable;
   }
   return EngineCode.ok;
@@ -73,7 +80,9 @@ export function checkAuthority(core: Core, order: Order, signer: OrderRequest["s
   if (order.domain !== core.parameters.domain) return EngineCode.wrongDomain;
   if (!isTradingAccount(core, order.account)) return EngineCode.unknownAccount;
   if (core.accounts.owner[order.account] === signer) return EngineCode.ok;
-  return core.accounts.isDelegate(order.account, signer, Scope.trade, order.expiryMs) ? EngineCode.ok : EngineCode.notAuthorised;
+  return core.accounts.isDelegate(order.account, signer, Scope.trade, order.expiryMs)
+    ? EngineCode.ok
+    : EngineCode.notAuthorised;
 }
 
 /** Orders and withdrawals share the nonces: increasing, and never into a slot whose last receipt may still be collected. */
@@ -83,7 +92,8 @@ export function checkNonce(core: Core, account: number, nonce: number): number {
   if (nonce <= (accounts.lastNonce[account] as number)) return EngineCode.nonceNotIncreasing;
   // All that occupies a slot is an earlier nonce of the account: none shares the slot before the numbers come round.
   if (nonce < RING_SLOTS) return EngineCode.ok;
-  if (arena.bySlot.get(account, nonce % RING_SLOTS) !== NONE || netting.holdsSlot(account, nonce)) return EngineCode.nonceSlotBusy;
+  if (arena.bySlot.get(account, nonce % RING_SLOTS) !== NONE || netting.holdsSlot(account, nonce))
+    return EngineCode.nonceSlotBusy;
   const slot = core.ledger.ringSlot(account, nonce);
   if (slot !== undefined && (slot.nonce >= nonce || slot.receiptDeadlineMs >= timeMs)) return EngineCode.nonceSlotBusy;
   return EngineCode.ok;
@@ -103,7 +113,8 @@ export function checkMeans(core: Core, request: OrderRequest, lots: number): num
   if (reduceOnly && held * side >= 0) return EngineCode.reduceOnly;
   const best = books.best(instrument, -side);
   const bestPrice = best === NONE ? 0 : (arena.records[(best << ORDER_STRIDE_SHIFT) + PRICE] as number);
-  if (request.postOnly && best !== NONE && side * order.limitPrice >= side * bestPrice) return EngineCode.postOnlyWouldCross;
+  if (request.postOnly && best !== NONE && side * order.limitPrice >= side * bestPrice)
+    return EngineCode.postOnlyWouldCross;
   if (request.timeInForce === "fok") {
     if (reduceOnly && lots > Math.abs(held)) return EngineCode.fillOrKill;
     if (fillableLots(core, account, instrument, side, order.limitPrice, lots) < lots) return EngineCode.fillOrKill;
@@ -132,7 +143,14 @@ export function isOrderCovered(core: Core, order: Order, lots: number): boolean 
  * Lots that a fill-or-kill order may count on, up to `wanted`: stops at an order of the same owner; reduce-only orders and
  * orders of accounts without usable marks do not count.
  */
-function fillableLots(core: Core, account: number, instrument: number, side: number, limit: number, wanted: number): number {
+function fillableLots(
+  core: Core,
+  account: number,
+  instrument: number,
+  side: number,
+  limit: number,
+  wanted: number,
+): number {
   const { arena, books, accounts, timeMs } = core;
   const owner = accounts.ownerId[account];
   let lots = 0;
@@ -160,14 +178,24 @@ export function isFirstFillAllowed(core: Core, order: Order, lots: number): bool
   const { records } = arena;
   const price = records[base + PRICE] as number;
   const maker = records[base + ACCOUNT] as number;
-  if (side * price > side * order.limitPrice || accounts.ownerId[maker] === accounts.ownerId[order.account]) return false;
+  if (side * price > side * order.limitPrice || accounts.ownerId[maker] === accounts.ownerId[order.account])
+    return false;
   if (timeMs > (accounts.marksUntilMs[maker] as number)) return false;
   const makerReach = reducibleLots(core, best);
   let taken = Math.min(lots, records[base + REMAINING] as number, makerReach);
-  if ((order.flags & OrderFlag.reduceOnly) !== 0) taken = Math.min(taken, Math.abs(accounts.sizeOf(order.account, instrument)));
+  if ((order.flags & OrderFlag.reduceOnly) !== 0)
+    taken = Math.min(taken, Math.abs(accounts.sizeOf(order.account, instrument)));
   if (taken === 0) return false;
   const underlying = instruments.underlying[instrument] as number;
-  return margin.isFillAllowed(order.account, instrument, underlying, side, price, taken, instruments.takerFeeAt(instrument, price));
+  return margin.isFillAllowed(
+    order.account,
+    instrument,
+    underlying,
+    side,
+    price,
+    taken,
+    instruments.takerFeeAt(instrument, price),
+  );
 }
 
 /** Lots that an order may fill now: all that are open, or for reduce-only what is left of the opposite position. */

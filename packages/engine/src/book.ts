@@ -3,7 +3,17 @@
 // level is what costs, and it is two reads here.
 import { assert } from "@tidemark/num";
 import { grownInt32 } from "./keyTable.ts";
-import { INSTRUMENT, NEXT, NONE, ORDER_STRIDE_SHIFT, type OrderArena, PREVIOUS, PRICE, REMAINING, SIDE } from "./orders.ts";
+import {
+  INSTRUMENT,
+  NEXT,
+  NONE,
+  ORDER_STRIDE_SHIFT,
+  type OrderArena,
+  PREVIOUS,
+  PRICE,
+  REMAINING,
+  SIDE,
+} from "./orders.ts";
 
 /** Levels are (key, head, tail), padded; key = side · price ascends towards the touch on both sides. */
 const LEVEL_SHIFT = 2;

@@ -15,9 +15,9 @@ import {
   type AmendCommand,
   type Command,
   CommandKind,
+  type OrderRequest,
   OrderType,
   type PlaceCommand,
-  type OrderRequest,
   TimeInForce,
 } from "./commands.ts";
 
@@ -140,7 +140,11 @@ function readQuorum(reader: ByteReader): QuorumSignature[] {
 
 function writeWithdrawal(writer: ByteWriter, withdrawal: Withdrawal): void {
   writer.u32(withdrawal.domain).u24(withdrawal.account).u16(withdrawal.asset).u64(withdrawal.amount);
-  writer.u64(withdrawal.destinationChain).hex(withdrawal.recipient, ADDRESS_BYTES).u48(withdrawal.nonce).u48(withdrawal.expiryMs);
+  writer
+    .u64(withdrawal.destinationChain)
+    .hex(withdrawal.recipient, ADDRESS_BYTES)
+    .u48(withdrawal.nonce)
+    .u48(withdrawal.expiryMs);
 }
 
 function readWithdrawal(reader: ByteReader): Withdrawal {
@@ -176,7 +180,10 @@ export function writeCommand(writer: ByteWriter, command: Command): void {
       writer.u24(command.account).u48(command.nonce).hex(command.signer, ADDRESS_BYTES);
       return;
     case "cancelAll":
-      writer.u24(command.account).hex(command.signer, ADDRESS_BYTES).u8(command.instrument === undefined ? 0 : 1);
+      writer
+        .u24(command.account)
+        .hex(command.signer, ADDRESS_BYTES)
+        .u8(command.instrument === undefined ? 0 : 1);
       if (command.instrument !== undefined) writer.u24(command.instrument);
       return;
     case "report":
@@ -222,7 +229,13 @@ function readBody(reader: ByteReader, kind: number, timeMs: TimestampMs): Comman
       return { kind: "amend", timeMs, replaces, ...readRequest(reader) };
     }
     case CommandKind.cancel:
-      return { kind: "cancel", timeMs, account: as(reader.u24()), nonce: as(reader.u48()), signer: reader.hex(ADDRESS_BYTES) };
+      return {
+        kind: "cancel",
+        timeMs,
+        account: as(reader.u24()),
+        nonce: as(reader.u48()),
+        signer: reader.hex(ADDRESS_BYTES),
+      };
     case CommandKind.cancelAll:
       return readCancelAll(reader, timeMs);
     case CommandKind.report:

@@ -1,6 +1,14 @@
 // Sequenced commands: everything that changes the engine. A command carries its own time; signatures of orders were
 // recovered by the gateway before sequencing, so replay needs no cryptography until a cycle settles.
-import type { Address, CompactSignature, ExpirySurface, Hash, Order, QuorumSignature, Withdrawal } from "@tidemark/ledger";
+import type {
+  Address,
+  CompactSignature,
+  ExpirySurface,
+  Hash,
+  Order,
+  QuorumSignature,
+  Withdrawal,
+} from "@tidemark/ledger";
 import type {
   AccountNumber,
   InstrumentNumber,

@@ -1,11 +1,11 @@
 // What the parts of the engine share: state, ports and configuration. No rules here beyond keeping the parts in step.
 import {
   applyCycle,
-  type Cycle,
-  cycleWeight,
   CYCLE_WEIGHT_MAX,
+  type Cycle,
   type CycleRejection,
   concentrationLotsOf,
+  cycleWeight,
   encodeCycle,
   type InboundOutcome,
   type LedgerState,
@@ -74,7 +74,11 @@ export class Core {
     this.signatures = signatures;
     this.config = config;
     const { risk } = parameters;
-    const fees = { makerPpb: risk.makerFeePpb, takerPpb: risk.takerFeePpb, optionPriceDivisor: risk.optionFeePriceDivisor };
+    const fees = {
+      makerPpb: risk.makerFeePpb,
+      takerPpb: risk.takerFeePpb,
+      optionPriceDivisor: risk.optionFeePriceDivisor,
+    };
     this.instruments = new Instruments(fees, risk.markAgeMaxMs, (cell) => concentrationLotsOf(risk, cell.kind));
     this.accounts = new Accounts(this.instruments);
     this.margin = new Margin(this.accounts, this.instruments, SCENARIO_COUNT);
@@ -87,7 +91,10 @@ export class Core {
     const verdict = this.trySettle(cycle, fills, settledDeltas);
     if (verdict.ok) return verdict.outcomes;
     const { code, name, account, instrument, place } = verdict.rejection;
-    assert(false, `ledger refuses ${cycle.kind} cycle: ${code} ${name}, account ${account}, instrument ${instrument}, place ${place}`);
+    assert(
+      false,
+      `ledger refuses ${cycle.kind} cycle: ${code} ${name}, account ${account}, instrument ${instrument}, place ${place}`,
+    );
   }
 
   /** Applies a cycle whose content comes from outside; a refusal leaves the ledger as it was. */
@@ -197,7 +204,8 @@ export class Core {
     this.instruments.load(instrument, cell);
     if (instrument === this.books.count) {
       this.books.open(instrument);
-      if (cell.expiryMs > this.timeMs && cell.expiryMs < this.instrumentExpiryMs) this.instrumentExpiryMs = cell.expiryMs;
+      if (cell.expiryMs > this.timeMs && cell.expiryMs < this.instrumentExpiryMs)
+        this.instrumentExpiryMs = cell.expiryMs;
     }
   }
 

@@ -149,7 +149,9 @@ export class Engine {
     const core = this.#core;
     if (!isTradingAccount(core, account)) return EngineCode.unknownAccount;
     if (core.accounts.owner[account] === signer) return EngineCode.ok;
-    return core.accounts.isDelegate(account, signer, Scope.trade, core.timeMs) ? EngineCode.ok : EngineCode.notAuthorised;
+    return core.accounts.isDelegate(account, signer, Scope.trade, core.timeMs)
+      ? EngineCode.ok
+      : EngineCode.notAuthorised;
   }
 
   #cancel(command: CancelCommand, result: CommandResult): number {

@@ -65,13 +65,33 @@ export interface EventSink {
     penalty: number,
     cycleIndex: number,
   ): void;
-  onCancelled(orderId: number, account: number, nonce: number, instrument: number, openLots: number, reason: number): void;
+  onCancelled(
+    orderId: number,
+    account: number,
+    nonce: number,
+    instrument: number,
+    openLots: number,
+    reason: number,
+  ): void;
   onRejected(code: number, account: number, nonce: number): void;
   onCycle(record: CycleRecord): void;
   /** Equity, initial and maintenance before; `legs` = 0 when the book offers nothing inside the bound. */
-  onLiquidation(account: number, equity: number, initial: number, maintenance: number, legs: number, penalty: number): void;
+  onLiquidation(
+    account: number,
+    equity: number,
+    initial: number,
+    maintenance: number,
+    legs: number,
+    penalty: number,
+  ): void;
   onFunding(instrument: number, fundingIndexBefore: number, fundingIndexAfter: number): void;
-  onExpiry(underlying: number, expiryMs: number, settlementPrice: number, instruments: number, realisations: number): void;
+  onExpiry(
+    underlying: number,
+    expiryMs: number,
+    settlementPrice: number,
+    instruments: number,
+    realisations: number,
+  ): void;
   onDeposit(account: number, amount: number): void;
   onInboundOutcome(queueIndex: number, code: number): void;
   onListed(instrument: number, underlying: number, expiryMs: number): void;

@@ -18,7 +18,11 @@ export function settleExpiry(core: Core, command: SettleCommand): number {
   core.closeTradeCycle();
   const instruments = listedOf(core, underlying, expiryMs);
   if (instruments.length === 0) return RejectionCode.EXPIRY_WRONG_INSTRUMENT;
-  const first = core.trySettle(settlementCycle(command, instruments.slice(0, EXPIRY_INSTRUMENTS_MAX)), 0, Math.min(instruments.length, EXPIRY_INSTRUMENTS_MAX));
+  const first = core.trySettle(
+    settlementCycle(command, instruments.slice(0, EXPIRY_INSTRUMENTS_MAX)),
+    0,
+    Math.min(instruments.length, EXPIRY_INSTRUMENTS_MAX),
+  );
   if (!first.ok) return first.rejection.code;
   const settled = instruments.splice(0, EXPIRY_INSTRUMENTS_MAX);
   while (instruments.length > 0) {
@@ -55,7 +59,12 @@ function listedOf(core: Core, underlying: number, expiryMs: number): InstrumentN
   const listed: InstrumentNumber[] = [];
   for (let number = 0; number < instruments.count; number++) {
     const isDated = (instruments.kind[number] as number) >= InstrumentKind.future;
-    if (isDated && instruments.listed[number] === 1 && instruments.underlying[number] === underlying && instruments.expiryMs[number] === expiryMs) {
+    if (
+      isDated &&
+      instruments.listed[number] === 1 &&
+      instruments.underlying[number] === underlying &&
+      instruments.expiryMs[number] === expiryMs
+    ) {
       listed.push(number as InstrumentNumber);
     }
   }

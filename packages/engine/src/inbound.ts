@@ -1,18 +1,18 @@
 // inbound: the L1 queue's finalised entries in order; what no longer has authority or cover afterwards is cancelled before
 // the next fill. The ledger decides each entry's outcome, and no entry's outcome depends on open orders.
 import {
+  type Address,
+  CYCLE_BYTES_MAX,
+  CYCLE_WEIGHT_MAX,
+  cycleBytes,
   decodeInboundEntry,
   INBOUND_BASE_WEIGHT,
   INBOUND_PER_CYCLE_MAX,
+  INSURANCE_ACCOUNT,
   type InboundEntry,
   type InboundOutcome,
   InboundOutcomeCode,
   inboundEntryWeight,
-  INSURANCE_ACCOUNT,
-  CYCLE_BYTES_MAX,
-  CYCLE_WEIGHT_MAX,
-  cycleBytes,
-  type Address,
   type Order,
   RejectionCode,
   Scope,
@@ -85,7 +85,11 @@ function openBooks(core: Core): void {
   while (core.books.count < core.ledger.instrumentCount) {
     const instrument = core.books.count;
     core.loadInstrument(instrument);
-    core.sink.onListed(instrument, core.instruments.underlying[instrument] as number, core.instruments.expiryMs[instrument] as number);
+    core.sink.onListed(
+      instrument,
+      core.instruments.underlying[instrument] as number,
+      core.instruments.expiryMs[instrument] as number,
+    );
   }
 }
 

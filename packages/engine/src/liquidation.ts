@@ -5,7 +5,6 @@ import {
   type CompactSignature,
   type LiquidationCycle,
   type LiquidationLeg,
-
   type Order,
   ROW_LENGTH,
   SCENARIO_COUNT,
@@ -93,7 +92,14 @@ export function liquidate(core: Core, account: number): void {
   }
   let penalty = 0;
   for (const leg of cycle?.legs ?? []) penalty += leg.fee;
-  core.sink.onLiquidation(account, figures.equity, figures.initial, figures.maintenance, cycle?.legs.length ?? 0, penalty);
+  core.sink.onLiquidation(
+    account,
+    figures.equity,
+    figures.initial,
+    figures.maintenance,
+    cycle?.legs.length ?? 0,
+    penalty,
+  );
   if (cycle === null) return;
   execute(core, account, fills, cycle);
   if ((accounts.heldCount[account] as number) === 0) reportBadDebt(core, account);
@@ -108,7 +114,10 @@ function hasNewerReport(core: Core, account: number): boolean {
   const liquidationMs = core.accounts.liquidationMs[account] as number;
   return core.accounts
     .heldInstruments(account)
-    .some((instrument) => (core.ledger.underlying(core.instruments.underlying[instrument] as number)?.reportMs ?? 0) > liquidationMs);
+    .some(
+      (instrument) =>
+        (core.ledger.underlying(core.instruments.underlying[instrument] as number)?.reportMs ?? 0) > liquidationMs,
+    );
 }
 
 // ── trial figures ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +127,9 @@ function trialOf(core: Core, account: number): Trial {
   const losses: (Float64Array | null)[] = [];
   for (let underlying = 0; underlying < UNDERLYINGS_MAX; underlying++) {
     const record = accounts.riskOf[account * UNDERLYINGS_MAX + underlying] as number;
-    losses.push(record === NONE ? null : accounts.risk.slice(record * RISK_STRIDE, record * RISK_STRIDE + SCENARIO_COUNT));
+    losses.push(
+      record === NONE ? null : accounts.risk.slice(record * RISK_STRIDE, record * RISK_STRIDE + SCENARIO_COUNT),
+    );
   }
   const sizes = new Map<number, number>();
   let addOns = 0;
@@ -127,7 +138,13 @@ function trialOf(core: Core, account: number): Trial {
     sizes.set(instrument, size);
     addOns += core.margin.addOnOf(instrument, size);
   }
-  return { equity: accounts.equity[account] as number, credit: accounts.credit[account] as number, addOns, losses, sizes };
+  return {
+    equity: accounts.equity[account] as number,
+    credit: accounts.credit[account] as number,
+    addOns,
+    losses,
+    sizes,
+  };
 }
 
 export function figuresOf(core: Core, trial: Trial): Figures {
@@ -148,7 +165,15 @@ export function accountFigures(core: Core, account: number): Figures {
 }
 
 /** The trial after `lots` more at a price. A copy: trials are small and liquidations rare. */
-function after(core: Core, trial: Trial, instrument: number, side: number, lots: number, price: number, penaltyPerLot: number): Trial {
+function after(
+  core: Core,
+  trial: Trial,
+  instrument: number,
+  side: number,
+  lots: number,
+  price: number,
+  penaltyPerLot: number,
+): Trial {
   const { instruments, margin } = core;
   const signed = side * lots;
   const row = instrument * ROW_LENGTH;
@@ -183,7 +208,15 @@ function plan(core: Core, account: number, makersMax: number): PlannedFill[] {
   let trial = trialOf(core, account);
   let sliceLeft = core.parameters.risk.liquidationSliceMicroUsdc;
   while (fills.length < makersMax && used.size < LIQUIDATED_INSTRUMENTS_MAX) {
-    const candidate = bestCandidate(core, account, trial, used, makersMax - fills.length, sliceLeft, fills.length === 0);
+    const candidate = bestCandidate(
+      core,
+      account,
+      trial,
+      used,
+      makersMax - fills.length,
+      sliceLeft,
+      fills.length === 0,
+    );
     if (candidate === null) return fills;
     const { instrument, side, penaltyPerLot, quotes } = candidate;
     used.add(instrument);
@@ -238,9 +271,16 @@ function bestCandidate(
  * Lots of one quote: E − maintenance is concave in them, so it is climbed to its top; then, if the target is met there, back
  * to the first lot that meets it.
  */
-function lotsToTake(core: Core, trial: Trial, candidate: Pick<Candidate, "instrument" | "side" | "penaltyPerLot">, price: number, lots: number): number {
+function lotsToTake(
+  core: Core,
+  trial: Trial,
+  candidate: Pick<Candidate, "instrument" | "side" | "penaltyPerLot">,
+  price: number,
+  lots: number,
+): number {
   const { instrument, side, penaltyPerLot } = candidate;
-  const figuresAt = (taken: number): Figures => figuresOf(core, after(core, trial, instrument, side, taken, price, penaltyPerLot));
+  const figuresAt = (taken: number): Figures =>
+    figuresOf(core, after(core, trial, instrument, side, taken, price, penaltyPerLot));
   const surplusAt = (taken: number): number => {
     const figures = figuresAt(taken);
     return figures.equity - figures.maintenance;
@@ -269,21 +309,36 @@ function lotsToTake(core: Core, trial: Trial, candidate: Pick<Candidate, "instru
 }
 
 /** Orders that a liquidation may take: other owners', not reduce-only, with usable marks, inside the price bound. */
-function quotesFor(core: Core, account: number, instrument: number, side: number, lotsMax: number, makersMax: number): Quote[] {
+function quotesFor(
+  core: Core,
+  account: number,
+  instrument: number,
+  side: number,
+  lotsMax: number,
+  makersMax: number,
+): Quote[] {
   const { arena, books, accounts, instruments, timeMs } = core;
   const bound = lotShareCeil(core, instrument, core.parameters.risk.liquidationBoundPpb);
   const mark = instruments.rows[instrument * ROW_LENGTH] as number;
   const tickValue = instruments.tickValue[instrument] as number;
   const quotes: Quote[] = [];
   let left = lotsMax;
-  for (let at = books.best(instrument, -side); at !== NONE && left > 0 && quotes.length < makersMax; at = books.after(at)) {
+  for (
+    let at = books.best(instrument, -side);
+    at !== NONE && left > 0 && quotes.length < makersMax;
+    at = books.after(at)
+  ) {
     const base = at << ORDER_STRIDE_SHIFT;
     const { records } = arena;
     const price = records[base + PRICE] as number;
     if (side > 0 ? price * tickValue > mark + bound : price * tickValue < mark - bound) break;
     const maker = records[base + ACCOUNT] as number;
     if (accounts.ownerId[maker] === accounts.ownerId[account]) continue;
-    if (((records[base + FLAGS] as number) & FLAG_REDUCE_ONLY) !== 0 || timeMs > (accounts.marksUntilMs[maker] as number)) continue;
+    if (
+      ((records[base + FLAGS] as number) & FLAG_REDUCE_ONLY) !== 0 ||
+      timeMs > (accounts.marksUntilMs[maker] as number)
+    )
+      continue;
     const lots = Math.min(left, records[base + REMAINING] as number);
     quotes.push({ maker: at, price, lots });
     left -= lots;
@@ -313,7 +368,10 @@ function penaltyOf(core: Core, instrument: number): number {
   const { risk } = core.parameters;
   const allowed = lotShareCeil(core, instrument, risk.liquidationPenaltyPpb);
   if (!core.instruments.isOption(instrument)) return allowed;
-  return Math.min(allowed, Math.floor((core.instruments.rows[instrument * ROW_LENGTH] as number) / risk.optionFeePriceDivisor));
+  return Math.min(
+    allowed,
+    Math.floor((core.instruments.rows[instrument * ROW_LENGTH] as number) / risk.optionFeePriceDivisor),
+  );
 }
 
 // ── execution ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,7 +382,12 @@ function cycleOf(core: Core, account: number, fills: readonly PlannedFill[]): Li
   for (const { instrument, side, lots, price, penaltyPerLot } of fills) {
     let leg = legs.find((one) => one.instrument === instrument);
     if (leg === undefined) {
-      leg = { instrument: instrument as InstrumentNumber, size: 0 as SizeLots, cash: 0 as MicroUsdc, fee: 0 as MicroUsdc };
+      leg = {
+        instrument: instrument as InstrumentNumber,
+        size: 0 as SizeLots,
+        cash: 0 as MicroUsdc,
+        fee: 0 as MicroUsdc,
+      };
       legs.push(leg);
     }
     leg.size = (leg.size + side * lots) as SizeLots;
@@ -379,7 +442,18 @@ function execute(core: Core, account: number, fills: readonly PlannedFill[], cyc
     const own = accounts.findPosition(account, instrument);
     margin.applyTrade(own, side, lots, price, lots * penaltyPerLot);
     const nonce = (arena.order[maker] as Order).nonce;
-    core.sink.onLiquidationFill(makerAccount, nonce, account, instrument, price, lots, side, makerFee, lots * penaltyPerLot, core.cycleIndex);
+    core.sink.onLiquidationFill(
+      makerAccount,
+      nonce,
+      account,
+      instrument,
+      price,
+      lots,
+      side,
+      makerFee,
+      lots * penaltyPerLot,
+      core.cycleIndex,
+    );
     const open = (records[base + REMAINING] as number) - lots;
     records[base + REMAINING] = open;
     records[base + FLAGS] = (records[base + FLAGS] as number) | FLAG_IN_RING;

@@ -10,8 +10,8 @@ import {
   P_NEXT,
   P_RISK,
   P_SIZE,
-  pendingFunding,
   POSITION_SHIFT,
+  pendingFunding,
   RISK_STRIDE,
   V_ADD_ON,
   V_BUY_LOTS,
@@ -87,9 +87,11 @@ export class Margin {
     const buys = values[base + V_BUY_LOTS] as number;
     const sells = values[base + V_SELL_LOTS] as number;
     const addOn = this.#addOnReachable(instrument, size, buys, sells);
-    const exposure = Math.max(Math.abs(size + buys), Math.abs(size - sells)) * (this.#instruments.rowMax[instrument] as number);
+    const exposure =
+      Math.max(Math.abs(size + buys), Math.abs(size - sells)) * (this.#instruments.rowMax[instrument] as number);
     accounts.addOns[account] = (accounts.addOns[account] as number) + addOn - (values[base + V_ADD_ON] as number);
-    accounts.exposure[account] = (accounts.exposure[account] as number) + exposure - (values[base + V_EXPOSURE] as number);
+    accounts.exposure[account] =
+      (accounts.exposure[account] as number) + exposure - (values[base + V_EXPOSURE] as number);
     values[base + V_ADD_ON] = addOn;
     values[base + V_EXPOSURE] = exposure;
   }
@@ -186,18 +188,29 @@ export class Margin {
   }
 
   /** Would cash, exposure and size stay in range whatever part of all open orders and this one fills? */
-  isWithinBounds(account: number, instrument: number, side: number, worstPrice: number, lots: number, fee: number): boolean {
+  isWithinBounds(
+    account: number,
+    instrument: number,
+    side: number,
+    worstPrice: number,
+    lots: number,
+    fee: number,
+  ): boolean {
     const accounts = this.#accounts;
     const record = accounts.findPosition(account, instrument);
     const base = record << POSITION_SHIFT;
     const size = record === NONE ? 0 : (accounts.positions[base + P_SIZE] as number);
     const buys = (record === NONE ? 0 : (accounts.positionValues[base + V_BUY_LOTS] as number)) + (side > 0 ? lots : 0);
-    const sells = (record === NONE ? 0 : (accounts.positionValues[base + V_SELL_LOTS] as number)) + (side > 0 ? 0 : lots);
+    const sells =
+      (record === NONE ? 0 : (accounts.positionValues[base + V_SELL_LOTS] as number)) + (side > 0 ? 0 : lots);
     const reach = Math.max(Math.abs(size + buys), Math.abs(size - sells));
     if (reach > INT32_MAX) return false;
     const exposureBefore = record === NONE ? 0 : (accounts.positionValues[base + V_EXPOSURE] as number);
     // Sums of doubles beyond 2^53 are inexact, but far above the bound, so the comparison holds.
-    const exposure = (accounts.exposure[account] as number) - exposureBefore + reach * (this.#instruments.rowMax[instrument] as number);
+    const exposure =
+      (accounts.exposure[account] as number) -
+      exposureBefore +
+      reach * (this.#instruments.rowMax[instrument] as number);
     if (exposure >= EXPOSURE_REACH_BOUND && exposure > (accounts.exposure[account] as number)) return false;
     const orderCash = lots * (worstPrice * (this.#instruments.tickValue[instrument] as number) + fee);
     const cash = Math.abs(accounts.cash[account] as number) + Math.abs(accounts.pending[account] as number);
@@ -208,13 +221,25 @@ export class Margin {
    * An upper bound of initialWithOrder without the scenarios: every lot is charged the order's own worst scenario on top of
    * what is required already. It may accept an order; only initialWithOrder may refuse one.
    */
-  initialWithOrderAtMost(account: number, instrument: number, side: number, price: number, lots: number, fee: number): number {
+  initialWithOrderAtMost(
+    account: number,
+    instrument: number,
+    side: number,
+    price: number,
+    lots: number,
+    fee: number,
+  ): number {
     const accounts = this.#accounts;
     const instruments = this.#instruments;
     const cost = price * (instruments.tickValue[instrument] as number);
-    const worst = side > 0 ? cost - (instruments.rowMin[instrument] as number) : (instruments.rowMax[instrument] as number) - cost;
+    const worst =
+      side > 0 ? cost - (instruments.rowMin[instrument] as number) : (instruments.rowMax[instrument] as number) - cost;
     const added = worst + fee > 0 ? lots * (worst + fee) : 0;
-    return this.initialWithOrders(account) + added + this.#addOnWithOrder(accounts.findPosition(account, instrument), instrument, side, lots);
+    return (
+      this.initialWithOrders(account) +
+      added +
+      this.#addOnWithOrder(accounts.findPosition(account, instrument), instrument, side, lots)
+    );
   }
 
   /** What the add-on grows by when `lots` more are open. */
@@ -225,12 +250,25 @@ export class Margin {
     const base = record << POSITION_SHIFT;
     const values = this.#accounts.positionValues;
     const size = this.#accounts.positions[base + P_SIZE] as number;
-    const reachable = this.#addOnReachable(instrument, size, buys + (values[base + V_BUY_LOTS] as number), sells + (values[base + V_SELL_LOTS] as number));
+    const reachable = this.#addOnReachable(
+      instrument,
+      size,
+      buys + (values[base + V_BUY_LOTS] as number),
+      sells + (values[base + V_SELL_LOTS] as number),
+    );
     return reachable - (values[base + V_ADD_ON] as number);
   }
 
   /** Initial margin with all open orders and `lots` more, each at worst filled at `price` with `fee` per lot. */
-  initialWithOrder(account: number, instrument: number, underlying: number, side: number, price: number, lots: number, fee: number): number {
+  initialWithOrder(
+    account: number,
+    instrument: number,
+    underlying: number,
+    side: number,
+    price: number,
+    lots: number,
+    fee: number,
+  ): number {
     const accounts = this.#accounts;
     const instruments = this.#instruments;
     const worst = side * price * (instruments.tickValue[instrument] as number) + fee;
@@ -258,7 +296,15 @@ export class Margin {
    * its orders, or it has none and the fill satisfies the ledger's rule R′ < R, E′ − R′ ≥ E − R, E′ ≥ min(E, 0) and, while
    * E > 0, E′/R′ ≥ E/R. Each part is transitive, so what holds for every fill holds for the cycle.
    */
-  isFillAllowed(account: number, instrument: number, underlying: number, side: number, price: number, lots: number, fee: number): boolean {
+  isFillAllowed(
+    account: number,
+    instrument: number,
+    underlying: number,
+    side: number,
+    price: number,
+    lots: number,
+    fee: number,
+  ): boolean {
     const accounts = this.#accounts;
     const instruments = this.#instruments;
     const record = accounts.findPosition(account, instrument);
@@ -272,7 +318,8 @@ export class Margin {
     const open = loss + ROW_LENGTH;
     let required = 0;
     for (let s = 0; s < this.#scenarios; s++) {
-      const standing = riskRecord === NONE ? 0 : (accounts.risk[open + s] as number) - (accounts.risk[loss + s] as number);
+      const standing =
+        riskRecord === NONE ? 0 : (accounts.risk[open + s] as number) - (accounts.risk[loss + s] as number);
       const r = standing - signed * ((rows[row + s] as number) - mark);
       if (r > required) required = r;
     }
@@ -318,7 +365,14 @@ export class Margin {
       const riskRecord = accounts.positions[base + P_RISK] as number;
       const row = instrument * ROW_LENGTH;
       const mark = instruments.rows[row] as number;
-      const pending = size === 0 ? 0 : pendingFunding(size, instruments.fundingIndex[instrument] as number, values[base + V_FUNDING_INDEX] as number);
+      const pending =
+        size === 0
+          ? 0
+          : pendingFunding(
+              size,
+              instruments.fundingIndex[instrument] as number,
+              values[base + V_FUNDING_INDEX] as number,
+            );
       values[base + V_PENDING] = pending;
       values[base + V_BUY_LOTS] = 0;
       values[base + V_SELL_LOTS] = 0;

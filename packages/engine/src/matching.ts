@@ -1,7 +1,14 @@
 // place and amend: admission, then price-time matching, then what is left rests or is cancelled.
 import { type Order, OrderFlag } from "@tidemark/ledger";
 import { assert } from "@tidemark/num";
-import { checkAuthority, checkMeans, checkOrder, isFirstFillAllowed, isOrderCovered, reducibleLots } from "./admission.ts";
+import {
+  checkAuthority,
+  checkMeans,
+  checkOrder,
+  isFirstFillAllowed,
+  isOrderCovered,
+  reducibleLots,
+} from "./admission.ts";
 import type { AmendCommand, OrderRequest, PlaceCommand } from "./commands.ts";
 import type { Core } from "./core.ts";
 import { CancelReason } from "./events.ts";
@@ -40,10 +47,18 @@ export function place(core: Core, command: PlaceCommand, outcome: OrderOutcome):
   code = checkMeans(core, command, lots);
   if (code !== EngineCode.ok) return code;
   const covered = isOrderCovered(core, order, lots);
-  if (!covered && !(command.timeInForce === "ioc" && isFirstFillAllowed(core, order, lots))) return EngineCode.marginInsufficient;
+  if (!covered && !(command.timeInForce === "ioc" && isFirstFillAllowed(core, order, lots)))
+    return EngineCode.marginInsufficient;
   const at = enter(core, command, lots);
   const orderId = core.arena.sequence[at] as number;
-  core.sink.onAccepted(orderId, order.account, order.nonce, (order.legs[0] as Order["legs"][0]).instrument, order.limitPrice, order.size);
+  core.sink.onAccepted(
+    orderId,
+    order.account,
+    order.nonce,
+    (order.legs[0] as Order["legs"][0]).instrument,
+    order.limitPrice,
+    order.size,
+  );
   execute(core, command, at, covered, outcome);
   return EngineCode.ok;
 }
@@ -57,10 +72,12 @@ export function amend(core: Core, command: AmendCommand, outcome: OrderOutcome):
   const { records } = core.arena;
   const base = old << ORDER_STRIDE_SHIFT;
   const side = records[base + SIDE] as number;
-  if (order.legs[0]?.instrument !== records[base + INSTRUMENT] || order.size * side <= 0) return EngineCode.amendMismatch;
+  if (order.legs[0]?.instrument !== records[base + INSTRUMENT] || order.size * side <= 0)
+    return EngineCode.amendMismatch;
   const filled = filledOf(core, old);
   code = checkOrder(core, command, filled);
-  if (code === EngineCode.ok && (command.type !== "limit" || command.timeInForce !== "gtc")) code = EngineCode.orderTypeInvalid;
+  if (code === EngineCode.ok && (command.type !== "limit" || command.timeInForce !== "gtc"))
+    code = EngineCode.orderTypeInvalid;
   if (code !== EngineCode.ok) return code;
   const lots = Math.abs(order.size) - filled;
   // Judged as if the old order were gone; exact integers, so that taking it out and putting it back leaves no trace.
@@ -109,7 +126,14 @@ function amendByReplacing(core: Core, command: AmendCommand, old: number, lots: 
   const { order } = command;
   core.unrest(old);
   const at = enter(core, command, lots);
-  core.sink.onAmended(core.arena.sequence[at] as number, order.account, order.nonce, command.replaces, order.limitPrice, lots);
+  core.sink.onAmended(
+    core.arena.sequence[at] as number,
+    order.account,
+    order.nonce,
+    command.replaces,
+    order.limitPrice,
+    lots,
+  );
   execute(core, command, at, true, outcome);
 }
 
@@ -162,7 +186,14 @@ function execute(core: Core, request: OrderRequest, at: number, covered: boolean
   const { order } = request;
   const instrument = arena.records[base + INSTRUMENT] as number;
   core.free(at);
-  core.sink.onCancelled(orderId, order.account, order.nonce, instrument, open, stop === STOP_NONE ? CancelReason.immediateRemainder : stop);
+  core.sink.onCancelled(
+    orderId,
+    order.account,
+    order.nonce,
+    instrument,
+    open,
+    stop === STOP_NONE ? CancelReason.immediateRemainder : stop,
+  );
 }
 
 /** Fills against the book while prices cross; returns why it stopped early, as a cancel reason, or STOP_NONE. */
@@ -197,7 +228,8 @@ function match(core: Core, taker: number, covered: boolean): number {
     const takerFee = core.instruments.takerFeeAt(instrument, price);
     if (!covered) {
       const underlying = core.instruments.underlying[instrument] as number;
-      if (!core.margin.isFillAllowed(account, instrument, underlying, side, price, lots, takerFee)) return CancelReason.margin;
+      if (!core.margin.isFillAllowed(account, instrument, underlying, side, price, lots, takerFee))
+        return CancelReason.margin;
     }
     trade(core, maker, taker, lots, price, lots * takerFee);
   }

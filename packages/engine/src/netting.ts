@@ -22,7 +22,18 @@ import type { AccountNumber, MicroUsdc, TimestampMs } from "@tidemark/num";
 import type { Accounts } from "./accounts.ts";
 import type { Instruments } from "./instruments.ts";
 import { grownFloat64, grownInt32, KeyTable } from "./keyTable.ts";
-import { ACCOUNT, ENTRY, FLAG_IN_RING, FLAG_REDUCE_ONLY, FLAGS, INSTRUMENT, NONE, ORDER_STRIDE_SHIFT, type OrderArena, SIDE } from "./orders.ts";
+import {
+  ACCOUNT,
+  ENTRY,
+  FLAG_IN_RING,
+  FLAG_REDUCE_ONLY,
+  FLAGS,
+  INSTRUMENT,
+  NONE,
+  ORDER_STRIDE_SHIFT,
+  type OrderArena,
+  SIDE,
+} from "./orders.ts";
 
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
 const INITIAL = 512;
@@ -100,13 +111,15 @@ export class Netting {
   /** False when the cycle must close before a fill of these two orders. An empty cycle takes any fill. */
   fits(arena: OrderArena, accounts: Accounts, maker: number, taker: number, lots: number): boolean {
     if (this.#fills === 0) return true;
-    if (!this.#keepsReduceOnly(arena, accounts, maker, lots) || !this.#keepsReduceOnly(arena, accounts, taker, lots)) return false;
+    if (!this.#keepsReduceOnly(arena, accounts, maker, lots) || !this.#keepsReduceOnly(arena, accounts, taker, lots))
+      return false;
     let payload = this.#payloadBytes;
     let root = this.#rootWitness;
     let rule = this.#ruleWitness;
     let newAccounts = 0;
     const instrument = arena.records[(maker << ORDER_STRIDE_SHIFT) + INSTRUMENT] as number;
-    if (instrument >= this.#instrumentStamp.length || this.#instrumentStamp[instrument] !== this.#generation) root += INSTRUMENT_WITNESS_BYTES;
+    if (instrument >= this.#instrumentStamp.length || this.#instrumentStamp[instrument] !== this.#generation)
+      root += INSTRUMENT_WITNESS_BYTES;
     for (let party = 0; party < 2; party++) {
       const base = (party === 0 ? maker : taker) << ORDER_STRIDE_SHIFT;
       if (arena.records[base + ENTRY] !== NONE) continue;
@@ -131,7 +144,9 @@ export class Netting {
   }
 
   #placeOf(account: number): number {
-    return account < this.#stamp.length && this.#stamp[account] === this.#generation ? (this.#place[account] as number) : NONE;
+    return account < this.#stamp.length && this.#stamp[account] === this.#generation
+      ? (this.#place[account] as number)
+      : NONE;
   }
 
   /** The ledger's rule: where one entry is reduce-only, all the account's entries in the instrument reduce its position. */
@@ -140,7 +155,9 @@ export class Netting {
     const account = arena.records[base + ACCOUNT] as number;
     const instrument = arena.records[base + INSTRUMENT] as number;
     const place = this.#sides.get(account, instrument);
-    const marked = ((arena.records[base + FLAGS] as number) & FLAG_REDUCE_ONLY) !== 0 || (place !== NONE && this.#reduceOnly[place] === 1);
+    const marked =
+      ((arena.records[base + FLAGS] as number) & FLAG_REDUCE_ONLY) !== 0 ||
+      (place !== NONE && this.#reduceOnly[place] === 1);
     if (!marked) return true;
     const buys = (arena.records[base + SIDE] as number) > 0;
     const start = place === NONE ? accounts.sizeOf(account, instrument) : (this.#start[place] as number);
@@ -256,7 +273,11 @@ export class Netting {
   take(arena: OrderArena): ClosedTrades {
     const byPlace: TradeAccount[] = [];
     for (let place = 0; place < this.#accountCount; place++) {
-      byPlace.push({ account: this.#cycleAccount[place] as AccountNumber, positionCount: this.#positionCount[place] as number, entries: [] });
+      byPlace.push({
+        account: this.#cycleAccount[place] as AccountNumber,
+        positionCount: this.#positionCount[place] as number,
+        entries: [],
+      });
     }
     for (let entry = 0; entry < this.#entryCount; entry++) {
       const order = this.#entryOrder[entry] as Order;

@@ -64,7 +64,8 @@ export class OrderArena {
     const at = this.bySlot.get(account, nonce % RING_SLOTS);
     if (at === NONE) return NONE;
     const base = at << ORDER_STRIDE_SHIFT;
-    const isSame = this.records[base + NONCE_LOW] === (nonce | 0) && this.records[base + NONCE_HIGH] === Math.floor(nonce / TWO_32);
+    const isSame =
+      this.records[base + NONCE_LOW] === (nonce | 0) && this.records[base + NONCE_HIGH] === Math.floor(nonce / TWO_32);
     return isSame ? at : NONE;
   }
 
@@ -94,7 +95,10 @@ export class OrderArena {
 
   #leaveSlot(at: number): void {
     const base = at << ORDER_STRIDE_SHIFT;
-    this.bySlot.delete(this.records[base + ACCOUNT] as number, (this.records[base + NONCE_LOW] as number) & (RING_SLOTS - 1));
+    this.bySlot.delete(
+      this.records[base + ACCOUNT] as number,
+      (this.records[base + NONCE_LOW] as number) & (RING_SLOTS - 1),
+    );
   }
 
   /** The caller took it out of its level and its account's list. Its cold references stay until the slot is used again. */

@@ -1,8 +1,8 @@
 // report: new marks for one underlying. Rows of every instrument that needs them, then every account that the marks touch:
 // fees and cover of its open orders first, then liquidation of those below maintenance, all before the next fill.
 import {
-  InstrumentKind,
   type InstrumentCell,
+  InstrumentKind,
   type Order,
   RejectionCode,
   type ReportCycle,
@@ -22,7 +22,8 @@ export function report(core: Core, command: ReportCommand): number {
   const cycle: ReportCycle = { kind: "report", timeMs, underlying, reportMs, index, premium, surfaces, signatures };
   core.closeTradeCycle();
   const before = core.ledger.underlying(underlying);
-  const fundingBefore = before?.hasPerpetual === true ? core.ledger.instrument(before.perpetual)?.fundingIndex : undefined;
+  const fundingBefore =
+    before?.hasPerpetual === true ? core.ledger.instrument(before.perpetual)?.fundingIndex : undefined;
   const verdict = core.trySettle(cycle, 0, 0);
   if (!verdict.ok) return verdict.rejection.code;
   computeRows(core, underlying);

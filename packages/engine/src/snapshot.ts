@@ -1,12 +1,6 @@
 // Snapshot of an engine without an open trade cycle: the ledger's state, the counters, the nonces and every live order in
 // order of acceptance. Everything else is recomputed, and equal states give equal bytes.
-import {
-  deserialiseState,
-  type Order,
-  type ParameterSet,
-  serialiseState,
-  type SignaturePort,
-} from "@tidemark/ledger";
+import { deserialiseState, type Order, type ParameterSet, type SignaturePort, serialiseState } from "@tidemark/ledger";
 import { assert, ByteReader, ByteWriter, DecodeError } from "@tidemark/num";
 import { readOrder, writeOrder } from "./codec.ts";
 import { Core, type EngineConfig } from "./core.ts";
@@ -33,7 +27,8 @@ export function writeSnapshot(core: Core): Uint8Array {
   writer.u8(SNAPSHOT_VERSION).u32(ledger.length).bytes(ledger);
   writer.u64(core.timeMs).u64(core.sequence).u64(core.cycleIndex).u64(core.commandsSinceCycle);
   const accounts: number[] = [];
-  for (let account = 0; account < core.accounts.length; account++) if (core.accounts.has(account)) accounts.push(account);
+  for (let account = 0; account < core.accounts.length; account++)
+    if (core.accounts.has(account)) accounts.push(account);
   writer.u32(accounts.length);
   for (const account of accounts) writer.u24(account).i64(core.accounts.lastNonce[account] as number);
   const orders = accounts.flatMap((account) => core.ordersOf(account));
@@ -50,7 +45,12 @@ export function writeSnapshot(core: Core): Uint8Array {
 }
 
 /** @throws DecodeError */
-export function readSnapshot(bytes: Uint8Array, parameters: ParameterSet, signatures: SignaturePort, config: EngineConfig): Core {
+export function readSnapshot(
+  bytes: Uint8Array,
+  parameters: ParameterSet,
+  signatures: SignaturePort,
+  config: EngineConfig,
+): Core {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== SNAPSHOT_VERSION) throw new DecodeError("malformed", 0, "snapshot version");
   const core = new Core(parameters, deserialiseState(reader.bytes(reader.u32()), parameters), signatures, config);
@@ -80,7 +80,10 @@ function readLiveOrder(core: Core, reader: ByteReader): void {
   const { records } = core.arena;
   const base = at << ORDER_STRIDE_SHIFT;
   const leg = order.legs[0];
-  assert(leg !== undefined && leg.instrument < core.books.count && core.accounts.has(order.account), "order of a snapshot");
+  assert(
+    leg !== undefined && leg.instrument < core.books.count && core.accounts.has(order.account),
+    "order of a snapshot",
+  );
   records[base + REMAINING] = reader.i32();
   records[base + FLAGS] = reader.u8();
   records[base + INSTRUMENT] = leg.instrument;

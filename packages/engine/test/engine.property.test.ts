@@ -1,10 +1,10 @@
 // Properties of the engine on random command streams. A stream that the ledger refuses a cycle of throws by itself.
-import { LedgerState, applyPayload } from "@tidemark/ledger";
+import { applyPayload, LedgerState } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { describe, expect, test } from "vitest";
-import { decodeCommand, encodeCommand, EngineCode, silentSink } from "../src/index.ts";
+import { decodeCommand, EngineCode, encodeCommand, silentSink } from "../src/index.ts";
 import { Recorder } from "./recorder.ts";
-import { count, createEngine, restoreEngine, Stream, STREAM_PARAMETERS } from "./stream.ts";
+import { count, createEngine, restoreEngine, STREAM_PARAMETERS, Stream } from "./stream.ts";
 import { CONFIG, signatures } from "./world.ts";
 
 const LONG = process.env["TIDEMARK_LONG"] === "1";
@@ -15,7 +15,18 @@ const COMMANDS = LONG ? 20_000 : 2_500;
 const ONLY_BY_CASE = new Set<number>([EngineCode.positionsFull]);
 /** A stepped tick that most prices keep. */
 const STEPPED = { ...CONFIG, isOnTick: (_instrument: number, price: number): boolean => price % 13 !== 0 };
-const COMMAND_KINDS = ["place", "amend", "cancel", "cancelAll", "report", "settle", "inbound", "withdraw", "tick", "checkpoint"];
+const COMMAND_KINDS = [
+  "place",
+  "amend",
+  "cancel",
+  "cancelAll",
+  "report",
+  "settle",
+  "inbound",
+  "withdraw",
+  "tick",
+  "checkpoint",
+];
 const CYCLE_KINDS = ["report", "rows", "trade", "liquidation", "expiry", "inbound", "outbound"];
 
 describe("random streams", () => {
@@ -36,11 +47,18 @@ describe("random streams", () => {
       for (const [key, value] of stream.codes) count(counts, key, value);
       for (const [key, value] of stream.recorder.counts) count(counts, `event ${key}`, value);
     }
-    console.log(`seeds ${SEEDS[0]}…, ${commands} commands, ${accepted} accepted\n${[...counts].sort().map(([key, value]) => `  ${key}: ${value}`).join("\n")}`);
+    console.log(
+      `seeds ${SEEDS[0]}…, ${commands} commands, ${accepted} accepted\n${[...counts]
+        .sort()
+        .map(([key, value]) => `  ${key}: ${value}`)
+        .join("\n")}`,
+    );
     expect(accepted / commands, `accepted share from seed ${SEEDS[0]}`).toBeGreaterThanOrEqual(0.4);
     if (LONG) {
-      for (const kind of COMMAND_KINDS) expect(counts.get(`command ${kind}`) ?? 0, `command ${kind}`).toBeGreaterThanOrEqual(100);
-      for (const kind of CYCLE_KINDS) expect(counts.get(`event cycle:${kind}`) ?? 0, `cycle ${kind}`).toBeGreaterThanOrEqual(100);
+      for (const kind of COMMAND_KINDS)
+        expect(counts.get(`command ${kind}`) ?? 0, `command ${kind}`).toBeGreaterThanOrEqual(100);
+      for (const kind of CYCLE_KINDS)
+        expect(counts.get(`event cycle:${kind}`) ?? 0, `cycle ${kind}`).toBeGreaterThanOrEqual(100);
       for (const [name, code] of Object.entries(EngineCode)) {
         if (ONLY_BY_CASE.has(code)) continue;
         expect(counts.get(`code ${code} ${name}`) ?? 0, `code ${code} ${name}`).toBeGreaterThanOrEqual(100);
@@ -52,36 +70,43 @@ describe("random streams", () => {
     expect(counts.get("event funding") ?? 0).toBeGreaterThan(0);
   });
 
-  test.each(SEEDS.slice(0, LONG ? 20 : 2))("replay, restore and the payloads alone give the same roots, seed %i", (seed) => {
-    const stream = new Stream({ seed, accounts: 10, strikes: 2, commands: COMMANDS / 2 });
-    const snapshots: { at: number; bytes: Uint8Array }[] = [];
-    stream.run((command) => {
-      if (command.kind === "checkpoint") snapshots.push({ at: stream.log.length, bytes: stream.engine.snapshot() });
-    });
-    const lines = stream.recorder.drain();
+  test.each(SEEDS.slice(0, LONG ? 20 : 2))(
+    "replay, restore and the payloads alone give the same roots, seed %i",
+    (seed) => {
+      const stream = new Stream({ seed, accounts: 10, strikes: 2, commands: COMMANDS / 2 });
+      const snapshots: { at: number; bytes: Uint8Array }[] = [];
+      stream.run((command) => {
+        if (command.kind === "checkpoint") snapshots.push({ at: stream.log.length, bytes: stream.engine.snapshot() });
+      });
+      const lines = stream.recorder.drain();
 
-    const replayed = createEngine();
-    const replay = new Recorder();
-    for (const command of stream.log) replayed.apply(decodeCommand(encodeCommand(command)), replay);
-    expect(replay.drain()).toEqual(lines);
+      const replayed = createEngine();
+      const replay = new Recorder();
+      for (const command of stream.log) replayed.apply(decodeCommand(encodeCommand(command)), replay);
+      expect(replay.drain()).toEqual(lines);
 
-    const roots = stream.recorder.cycles.map((cycle) => cycle.postRoot);
-    const ledger = LedgerState.genesis(STREAM_PARAMETERS);
-    for (const [index, cycle] of stream.recorder.cycles.entries()) {
-      const verdict = applyPayload(ledger, cycle.payload, { signatures });
-      expect(verdict.ok && verdict.root, `cycle ${index}`).toBe(cycle.postRoot);
-    }
+      const roots = stream.recorder.cycles.map((cycle) => cycle.postRoot);
+      const ledger = LedgerState.genesis(STREAM_PARAMETERS);
+      for (const [index, cycle] of stream.recorder.cycles.entries()) {
+        const verdict = applyPayload(ledger, cycle.payload, { signatures });
+        expect(verdict.ok && verdict.root, `cycle ${index}`).toBe(cycle.postRoot);
+      }
 
-    expect(snapshots.length).toBeGreaterThan(2);
-    for (const { at, bytes } of [snapshots[0], snapshots[snapshots.length >> 1], snapshots.at(-1)].filter((one) => one !== undefined)) {
-      const restored = restoreEngine(bytes);
-      expect(bytesToHex(restored.snapshot()), `snapshot of the restored engine at ${at}`).toBe(bytesToHex(bytes));
-      const tail = new Recorder();
-      for (const command of stream.log.slice(at)) restored.apply(command, tail);
-      expect(tail.cycles.map((cycle) => cycle.postRoot)).toEqual(tail.cycles.length === 0 ? [] : roots.slice(-tail.cycles.length));
-      expect(tail.lines).toEqual(lines.slice(lines.length - tail.lines.length));
-    }
-  });
+      expect(snapshots.length).toBeGreaterThan(2);
+      for (const { at, bytes } of [snapshots[0], snapshots[snapshots.length >> 1], snapshots.at(-1)].filter(
+        (one) => one !== undefined,
+      )) {
+        const restored = restoreEngine(bytes);
+        expect(bytesToHex(restored.snapshot()), `snapshot of the restored engine at ${at}`).toBe(bytesToHex(bytes));
+        const tail = new Recorder();
+        for (const command of stream.log.slice(at)) restored.apply(command, tail);
+        expect(tail.cycles.map((cycle) => cycle.postRoot)).toEqual(
+          tail.cycles.length === 0 ? [] : roots.slice(-tail.cycles.length),
+        );
+        expect(tail.lines).toEqual(lines.slice(lines.length - tail.lines.length));
+      }
+    },
+  );
 
   test.each(SEEDS.slice(0, LONG ? 10 : 1))("a rejection leaves root and snapshot as they were, seed %i", (seed) => {
     const stream = new Stream({ seed: seed + 1_000, accounts: 10, strikes: 2, commands: COMMANDS / 2 });

@@ -57,7 +57,14 @@ export class Flow {
       const account = 2 + i;
       // Every third account shares its owner with the one before: self-trade prevention is by owner.
       const owner = addressOf(i % 3 === 2 ? account - 1 : account);
-      this.traders.push({ account, owner, delegate: addressOf(1000 + account), delegateExpiryMs: 0, hasDelegate: false, nonce: 0 });
+      this.traders.push({
+        account,
+        owner,
+        delegate: addressOf(1000 + account),
+        delegateExpiryMs: 0,
+        hasDelegate: false,
+        nonce: 0,
+      });
       const amount = i < 4 ? 5_000_000_000_000 : this.random.integer(100, 3_000) * 1_000_000;
       yield inboundCommand(this.timeMs, [
         { type: "openAccount", account, owner },
@@ -65,7 +72,10 @@ export class Flow {
       ]);
     }
     yield inboundCommand(this.timeMs, [{ type: "deposit", account: 1, amount: 1_000_000_000, payer: addressOf(911) }]);
-    yield inboundCommand(this.timeMs, [0, 1].map((underlying) => ({ type: "listSeries", underlying, expiryMs: 0, strikes: [] })));
+    yield inboundCommand(
+      this.timeMs,
+      [0, 1].map((underlying) => ({ type: "listSeries", underlying, expiryMs: 0, strikes: [] })),
+    );
     for (const underlying of [0, 1]) {
       yield this.#list(underlying, this.timeMs + 150_000);
       yield this.#list(underlying, this.timeMs + 20 * DAY_MS);
@@ -77,8 +87,10 @@ export class Flow {
   #list(underlying: number, expiryMs: number): Command {
     this.#expiries[underlying as 0 | 1].push(expiryMs);
     const index = this.#index[underlying] as number;
-    const strikes = Array.from({ length: this.#options.strikes }, (_, i) =>
-      Math.round((index * (0.95 + (0.1 * i) / Math.max(1, this.#options.strikes - 1))) / 1_000_000) * 1_000_000,
+    const strikes = Array.from(
+      { length: this.#options.strikes },
+      (_, i) =>
+        Math.round((index * (0.95 + (0.1 * i) / Math.max(1, this.#options.strikes - 1))) / 1_000_000) * 1_000_000,
     );
     this.#listed += 1;
     return inboundCommand(this.timeMs, [{ type: "listSeries", underlying, expiryMs, strikes }]);
@@ -112,7 +124,8 @@ export class Flow {
     if (roll < 0.84) return this.#cancelAll();
     if (roll < 0.9) return this.#inbound();
     if (roll < 0.94) return this.#withdraw(engine);
-    if (roll < 0.97) return { kind: "tick", timeMs: (random.chance(0.9) ? this.timeMs : this.timeMs - 5_000) as Command["timeMs"] };
+    if (roll < 0.97)
+      return { kind: "tick", timeMs: (random.chance(0.9) ? this.timeMs : this.timeMs - 5_000) as Command["timeMs"] };
     if (roll < 0.985) return this.#badOracle();
     return { kind: "checkpoint", timeMs: this.timeMs as Command["timeMs"] };
   }
@@ -167,7 +180,9 @@ export class Flow {
     trader.nonce += random.chance(0.97) ? 1 : random.integer(2, 70_000);
     const useDelegate = trader.hasDelegate && random.chance(0.5);
     const market = random.chance(0.1);
-    const timeInForce = market ? ("ioc" as const) : random.pick(["gtc", "gtc", "gtc", "gtc", "ioc", "ioc", "fok"] as const);
+    const timeInForce = market
+      ? ("ioc" as const)
+      : random.pick(["gtc", "gtc", "gtc", "gtc", "ioc", "ioc", "fok"] as const);
     return {
       account: trader.account,
       owner: trader.owner,
@@ -190,7 +205,13 @@ export class Flow {
     const wish = this.#wish(engine);
     if (random.chance(0.13)) return this.#badPlace(wish);
     if (wish.timeInForce === "gtc") {
-      this.#live.push({ account: wish.account, nonce: wish.nonce, instrument: wish.instrument, size: wish.size, price: wish.price });
+      this.#live.push({
+        account: wish.account,
+        nonce: wish.nonce,
+        instrument: wish.instrument,
+        size: wish.size,
+        price: wish.price,
+      });
       if (this.#live.length > 400) this.#live = this.#live.slice(-300);
     }
     return this.world.place(wish);
@@ -252,7 +273,9 @@ export class Flow {
       owner: trader.owner,
       signer: trader.owner,
       instrument: random.chance(0.95) ? target.instrument : wish.instrument,
-      size: random.chance(0.95) ? Math.sign(target.size) * Math.max(1, Math.round(Math.abs(target.size) * (0.2 + random.next()))) : -target.size,
+      size: random.chance(0.95)
+        ? Math.sign(target.size) * Math.max(1, Math.round(Math.abs(target.size) * (0.2 + random.next())))
+        : -target.size,
       price: same ? target.price : this.#price(engine, target.instrument, false),
       nonce: trader.nonce,
       type: "limit" as const,
@@ -262,7 +285,13 @@ export class Flow {
     };
     if (changed.timeInForce === "ioc") changed.postOnly = false;
     const command = this.world.amend({ ...changed, replaces: target.nonce });
-    this.#live.push({ account: target.account, nonce: changed.nonce, instrument: changed.instrument, size: changed.size, price: changed.price });
+    this.#live.push({
+      account: target.account,
+      nonce: changed.nonce,
+      instrument: changed.instrument,
+      size: changed.size,
+      price: changed.price,
+    });
     return command;
   }
 
@@ -293,7 +322,12 @@ export class Flow {
 
   #cancelAll(): Command {
     const trader = this.#trader();
-    const base = { kind: "cancelAll", timeMs: this.timeMs, account: trader.account, signer: this.random.chance(0.1) ? addressOf(2_002) : trader.owner };
+    const base = {
+      kind: "cancelAll",
+      timeMs: this.timeMs,
+      account: trader.account,
+      signer: this.random.chance(0.1) ? addressOf(2_002) : trader.owner,
+    };
     return (this.random.chance(0.5) ? base : { ...base, instrument: this.random.integer(0, this.#listed) }) as Command;
   }
 
@@ -305,23 +339,48 @@ export class Flow {
     switch (random.integer(0, 7)) {
       case 0:
         trader.hasDelegate = true;
-        entries.push({ type: "keyGrant", account, key: delegate, scopes: 1, expiryMs: this.timeMs + random.integer(1, 3) * DAY_MS });
+        entries.push({
+          type: "keyGrant",
+          account,
+          key: delegate,
+          scopes: 1,
+          expiryMs: this.timeMs + random.integer(1, 3) * DAY_MS,
+        });
         break;
       case 1:
         trader.hasDelegate = random.chance(0.1);
-        entries.push({ type: "keyRevoke", account, key: delegate, minNonce: random.chance(0.5) ? 0 : Math.max(0, trader.nonce - 3) });
+        entries.push({
+          type: "keyRevoke",
+          account,
+          key: delegate,
+          minNonce: random.chance(0.5) ? 0 : Math.max(0, trader.nonce - 3),
+        });
         break;
       case 2:
-        entries.push({ type: "cancelAll", account, minNonce: random.chance(0.3) ? trader.nonce + 3 : Math.max(0, trader.nonce - 5) });
+        entries.push({
+          type: "cancelAll",
+          account,
+          minNonce: random.chance(0.3) ? trader.nonce + 3 : Math.max(0, trader.nonce - 5),
+        });
         break;
       case 3:
-        entries.push({ type: "forcedWithdrawal", account, amount: random.integer(1, 500) * 1_000_000, recipient: owner });
+        entries.push({
+          type: "forcedWithdrawal",
+          account,
+          amount: random.integer(1, 500) * 1_000_000,
+          recipient: owner,
+        });
         break;
       case 4:
         entries.push({ type: "forcedClose", account, instrument: 0, size: 1, limitPrice: 1 });
         break;
       case 5:
-        if (random.chance(0.3)) return { kind: "inbound", timeMs: this.timeMs as Command["timeMs"], entries: random.chance(0.5) ? [] : [Uint8Array.of(99)] };
+        if (random.chance(0.3))
+          return {
+            kind: "inbound",
+            timeMs: this.timeMs as Command["timeMs"],
+            entries: random.chance(0.5) ? [] : [Uint8Array.of(99)],
+          };
         entries.push({ type: "openAccount", account, owner });
         break;
       default:

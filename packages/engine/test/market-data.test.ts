@@ -37,7 +37,11 @@ class Market {
 
   add(id: string, side: 1 | -1, price: number, lots: number): void {
     this.#given += 1;
-    const order = { account: Math.floor(this.#given / 65_536), nonce: this.#given, expiryMs: 1_000_000 } as unknown as Order;
+    const order = {
+      account: Math.floor(this.#given / 65_536),
+      nonce: this.#given,
+      expiryMs: 1_000_000,
+    } as unknown as Order;
     const at = this.arena.allocate(order, "0x", "0x");
     const base = at << ORDER_STRIDE_SHIFT;
     this.arena.records[base + 6] = order.account;
@@ -92,7 +96,15 @@ test.skipIf(isMissing && process.env["CI"] !== "true")("market by order: every s
   const lines = gunzipSync(readFileSync(FILE)).toString("utf8").trim().split("\n");
   const header = (lines.shift() as string).split(",");
   const column = (name: string): number => header.indexOf(name);
-  const [id, action, side, price, size, flags, time] = ["order_id", "action", "side", "price", "size", "flags", "ts_event_ns"].map(column) as [number, number, number, number, number, number, number];
+  const [id, action, side, price, size, flags, time] = [
+    "order_id",
+    "action",
+    "side",
+    "price",
+    "size",
+    "flags",
+    "ts_event_ns",
+  ].map(column) as [number, number, number, number, number, number, number];
   let events = 0;
   for (const [i, line] of lines.entries()) {
     const cells = line.split(",");
@@ -108,7 +120,8 @@ test.skipIf(isMissing && process.env["CI"] !== "true")("market by order: every s
     const isJudged = (Number(cells[flags]) & FLAG_LAST) !== 0 && Number(cells[time]) / 1e9 > OPEN_SECONDS + 1;
     if (isJudged && market.touch(1) >= market.touch(-1)) throw new RangeError(`crossed after row ${i + 1}`);
     if (events % 5_000 === 0) {
-      for (const one of [1, -1] as const) expect(market.books.depth(0, one, 10_000), `row ${i + 1}`).toEqual(levelsOf(market, one));
+      for (const one of [1, -1] as const)
+        expect(market.books.depth(0, one, 10_000), `row ${i + 1}`).toEqual(levelsOf(market, one));
     }
   }
   expect(events).toBeGreaterThan(50_000);
@@ -116,7 +129,9 @@ test.skipIf(isMissing && process.env["CI"] !== "true")("market by order: every s
     expect(market.books.depth(0, one, 10_000)).toEqual(levelsOf(market, one));
     const queue: number[] = [];
     for (let at = market.books.best(0, one); at !== -1; at = market.books.after(at)) queue.push(at);
-    const expected = [...market.live.values()].filter((order) => order.side === one).sort((a, b) => one * (b.price - a.price) || a.turn - b.turn);
+    const expected = [...market.live.values()]
+      .filter((order) => order.side === one)
+      .sort((a, b) => one * (b.price - a.price) || a.turn - b.turn);
     expect(queue).toEqual(expected.map((order) => order.at));
   }
 });

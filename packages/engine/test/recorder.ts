@@ -31,7 +31,16 @@ export class Recorder implements EventSink {
     this.#add("rejected", ...values);
   }
   onCycle(record: CycleRecord): void {
-    this.#add("cycle", record.index, record.kind, record.timeMs, record.postRoot, record.fills, record.messages, record.settledDeltas);
+    this.#add(
+      "cycle",
+      record.index,
+      record.kind,
+      record.timeMs,
+      record.postRoot,
+      record.fills,
+      record.messages,
+      record.settledDeltas,
+    );
     this.counts.set(`cycle:${record.kind}`, (this.counts.get(`cycle:${record.kind}`) ?? 0) + 1);
     this.cycles.push(record);
   }

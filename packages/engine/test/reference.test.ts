@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Recorder } from "./recorder.ts";
 import { figuresOf } from "./reference/account.ts";
 import { ReferenceEngine } from "./reference/engine.ts";
-import { Stream, STREAM_PARAMETERS } from "./stream.ts";
+import { STREAM_PARAMETERS, Stream } from "./stream.ts";
 import { CONFIG } from "./world.ts";
 
 const LONG = process.env["TIDEMARK_LONG"] === "1";
@@ -18,7 +18,9 @@ function expectSameFigures(stream: Stream, reference: ReferenceEngine, where: st
     const withOrders = reference.figures(account);
     const standing = reference.standing(account);
     const alone = figuresOf(reference.ledger, standing, []);
-    const expected = [standing.cash, withOrders.equity, withOrders.initial, alone.initial, alone.maintenance].map(Number);
+    const expected = [standing.cash, withOrders.equity, withOrders.initial, alone.initial, alone.maintenance].map(
+      Number,
+    );
     const actual = [margin.cash, margin.equity, margin.initialWithOrders, margin.initial, margin.maintenance];
     expect(actual, `figures of account ${account}, ${where}`).toEqual(expected);
   }

@@ -1,7 +1,18 @@
 // Every rejection code by a case of its own, and their precedence: one order with every fault, mended fault by fault.
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Command, Engine, EngineCode, silentSink } from "../src/index.ts";
-import { addressOf, CONFIG, DAY_MS, inboundCommand, type OrderWish, signatures, START_MS, surfaceOf, World, worldParameters } from "./world.ts";
+import {
+  addressOf,
+  CONFIG,
+  DAY_MS,
+  inboundCommand,
+  type OrderWish,
+  START_MS,
+  signatures,
+  surfaceOf,
+  World,
+  worldParameters,
+} from "./world.ts";
 
 const parameters = worldParameters({ receiptPeriodMs: 60_000 });
 const INDEX = 100_000_000_000;
@@ -24,7 +35,16 @@ function order(change: Partial<OrderWish> & { replaces?: number } = {}): Command
   nonce += 1;
   const account = change.account ?? MAKER;
   const owner = addressOf(account === SIBLING ? TAKER : account);
-  const wish = { account, owner, instrument: PERPETUAL, size: 10, price: MARK, nonce, timeMs: engine.timeMs, ...change };
+  const wish = {
+    account,
+    owner,
+    instrument: PERPETUAL,
+    size: 10,
+    price: MARK,
+    nonce,
+    timeMs: engine.timeMs,
+    ...change,
+  };
   return change.replaces === undefined ? world.place(wish) : world.amend({ ...wish, replaces: change.replaces });
 }
 
@@ -39,11 +59,16 @@ beforeEach(() => {
   for (const account of [MAKER, TAKER, POOR, SIBLING]) {
     const owner = addressOf(account === SIBLING ? TAKER : account);
     const amount = account === POOR ? 10_000_000 : 1_000_000_000_000;
-    const entries = [{ type: "openAccount", account, owner }, { type: "deposit", account, amount, payer: owner }];
+    const entries = [
+      { type: "openAccount", account, owner },
+      { type: "deposit", account, amount, payer: owner },
+    ];
     expect(apply(inboundCommand(START_MS, entries))).toBe(0);
   }
   const series = { type: "listSeries", underlying: 0, expiryMs: EXPIRY_MS, strikes: [INDEX] };
-  expect(apply(inboundCommand(START_MS, [{ type: "listSeries", underlying: 0, expiryMs: 0, strikes: [] }, series]))).toBe(0);
+  expect(
+    apply(inboundCommand(START_MS, [{ type: "listSeries", underlying: 0, expiryMs: 0, strikes: [] }, series])),
+  ).toBe(0);
   expect(apply(report(START_MS))).toBe(0);
 });
 
@@ -82,7 +107,8 @@ describe("orders", () => {
   });
 
   test("instrumentNotTradable from the expiry on, before and after the settlement", () => {
-    for (let timeMs = START_MS + 60_000; timeMs < START_MS + 120_000; timeMs += 60_000) expect(apply(report(timeMs))).toBe(0);
+    for (let timeMs = START_MS + 60_000; timeMs < START_MS + 120_000; timeMs += 60_000)
+      expect(apply(report(timeMs))).toBe(0);
     apply({ kind: "tick", timeMs: EXPIRY_MS as Command["timeMs"] });
     expect(apply(order({ instrument: CALL, price: 1_000 }))).toBe(EngineCode.instrumentNotTradable);
     expect(apply(world.settle(EXPIRY_MS, 0, EXPIRY_MS, INDEX))).toBe(0);
@@ -118,13 +144,18 @@ describe("orders", () => {
 
   test("positionsFull at 128 instruments, a hundred times", () => {
     const strikes = Array.from({ length: 64 }, (_, i) => INDEX + (i + 1) * 1_000_000);
-    expect(apply(inboundCommand(START_MS, [{ type: "listSeries", underlying: 0, expiryMs: EXPIRY_MS - DAY_MS, strikes }]))).toBe(0);
+    expect(
+      apply(inboundCommand(START_MS, [{ type: "listSeries", underlying: 0, expiryMs: EXPIRY_MS - DAY_MS, strikes }])),
+    ).toBe(0);
     const surfaces = [EXPIRY_MS - DAY_MS, EXPIRY_MS].map((expiryMs) => surfaceOf(expiryMs, INDEX, START_MS, 0));
     expect(apply(world.report(START_MS + 1, 0, INDEX, 0, surfaces))).toBe(0);
     for (let instrument = 4; instrument < 4 + 128; instrument++) {
-      expect(apply(order({ instrument, size: 1, price: 10, postOnly: true })), `instrument ${instrument}`).toBe(EngineCode.ok);
+      expect(apply(order({ instrument, size: 1, price: 10, postOnly: true })), `instrument ${instrument}`).toBe(
+        EngineCode.ok,
+      );
     }
-    for (let i = 0; i < 100; i++) expect(apply(order({ instrument: CALL, size: 1, price: 10 }))).toBe(EngineCode.positionsFull);
+    for (let i = 0; i < 100; i++)
+      expect(apply(order({ instrument: CALL, size: 1, price: 10 }))).toBe(EngineCode.positionsFull);
     expect(apply(order({ instrument: 5, size: 1, price: 10 }))).toBe(EngineCode.ok);
   });
 
@@ -149,8 +180,19 @@ describe("orders", () => {
     expect(apply(report(timeMs))).toBe(0);
     expect(apply(order({ account: POOR, nonce: 50, size: 1, timeMs }))).toBe(EngineCode.ok);
     let wish: Partial<OrderWish> = {
-      account: 77, signer: addressOf(9), instrument: 9_999, postOnly: true, timeInForce: "fok", reduceOnly: true,
-      size: 0, price: 0, startMs: timeMs + 9, expiryMs: timeMs, nonce: 50, maxFeePerLot: 0, timeMs,
+      account: 77,
+      signer: addressOf(9),
+      instrument: 9_999,
+      postOnly: true,
+      timeInForce: "fok",
+      reduceOnly: true,
+      size: 0,
+      price: 0,
+      startMs: timeMs + 9,
+      expiryMs: timeMs,
+      nonce: 50,
+      maxFeePerLot: 0,
+      timeMs,
     };
     for (const [name, mended] of faults) {
       expect(apply(order(wish)), name).toBe(EngineCode[name]);
@@ -202,7 +244,9 @@ describe("amend, cancel, withdraw", () => {
     expect(apply(cancel(MAKER, 1, TAKER))).toBe(EngineCode.notAuthorised);
     expect(apply(cancel(MAKER, 2, MAKER))).toBe(EngineCode.unknownOrder);
     expect(apply(cancel(MAKER, 1, MAKER))).toBe(EngineCode.ok);
-    expect(apply({ kind: "cancelAll", timeMs, account: MAKER, signer: addressOf(TAKER) } as Command)).toBe(EngineCode.notAuthorised);
+    expect(apply({ kind: "cancelAll", timeMs, account: MAKER, signer: addressOf(TAKER) } as Command)).toBe(
+      EngineCode.notAuthorised,
+    );
   });
 
   test("withdraw: open orders reserve their cover; the ledger's own codes come through", () => {
@@ -211,7 +255,9 @@ describe("amend, cancel, withdraw", () => {
     expect(apply(world.withdraw(START_MS, addressOf(MAKER), { ...all, nonce: 1 }))).toBe(EngineCode.nonceNotIncreasing);
     expect(apply(world.withdraw(START_MS, addressOf(MAKER), { ...all, nonce: 2 }))).toBe(EngineCode.reservedByOrders);
     expect(apply(world.withdraw(START_MS, addressOf(TAKER), { account: MAKER, amount: 1, nonce: 2 }))).toBe(1006);
-    expect(apply(world.withdraw(START_MS, addressOf(MAKER), { account: MAKER, amount: 1, nonce: 2 }))).toBe(EngineCode.ok);
+    expect(apply(world.withdraw(START_MS, addressOf(MAKER), { account: MAKER, amount: 1, nonce: 2 }))).toBe(
+      EngineCode.ok,
+    );
   });
 
   test("no owner trades with himself: the taker's rest is cancelled", () => {
@@ -226,7 +272,9 @@ describe("amend, cancel, withdraw", () => {
     expect(apply(order({ account: MAKER, nonce: 1, size: -1 }))).toBe(EngineCode.ok);
     expect(apply(order({ account: MAKER, nonce: 2, size: 1_000, price: 10 }))).toBe(EngineCode.ok);
     // A sale of 100 at a ten-thousandth of the mark would hand over more than the account owns.
-    expect(apply(order({ account: POOR, nonce: 2, size: -100, price: 10, timeInForce: "ioc" }))).toBe(EngineCode.marginInsufficient);
+    expect(apply(order({ account: POOR, nonce: 2, size: -100, price: 10, timeInForce: "ioc" }))).toBe(
+      EngineCode.marginInsufficient,
+    );
     expect(apply(order({ account: POOR, nonce: 2, size: -100, price: 10 }))).toBe(EngineCode.marginInsufficient);
     expect(engine.position(POOR, PERPETUAL)).toBe(1);
   });

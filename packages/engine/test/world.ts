@@ -5,16 +5,16 @@ import {
   type CompactSignature,
   defaultParameters,
   domainSeparator,
-  encodeInboundEntry,
   type ExpirySurface,
+  encodeInboundEntry,
   type InboundEntry,
   type Order,
   orderHash,
   type ParameterSet,
   type QuorumSignature,
   reportHash,
-  settlementHash,
   type SignaturePort,
+  settlementHash,
   type Withdrawal,
   withdrawalHash,
 } from "@tidemark/ledger";
@@ -23,11 +23,11 @@ import type {
   AmendCommand,
   Command,
   EngineConfig,
+  OrderType,
   PlaceCommand,
   ReportCommand,
   SettleCommand,
   TimeInForce,
-  OrderType,
   WithdrawCommand,
 } from "../src/index.ts";
 
@@ -91,7 +91,10 @@ export const signatures: SignaturePort = {
 
 export const ORACLES: Address[] = [addressOf(900), addressOf(901), addressOf(902)];
 
-export function worldParameters(change: Partial<ParameterSet> = {}, risk: Partial<ParameterSet["risk"]> = {}): ParameterSet {
+export function worldParameters(
+  change: Partial<ParameterSet> = {},
+  risk: Partial<ParameterSet["risk"]> = {},
+): ParameterSet {
   const base = defaultParameters({
     chainId: 31_337,
     verifyingContract: `0x${"c0".repeat(20)}`,
@@ -171,14 +174,37 @@ export class World {
     return [0, 2].map((signer) => ({ signer, signature: sign(ORACLES[signer] as Address, digest) }));
   }
 
-  report(timeMs: number, underlying: number, index: number, premium: number, surfaces: ExpirySurface[], reportMs = timeMs): ReportCommand {
-    const body = { kind: "report", timeMs, underlying, reportMs, index, premium, surfaces, signatures: [] } as unknown as ReportCommand;
+  report(
+    timeMs: number,
+    underlying: number,
+    index: number,
+    premium: number,
+    surfaces: ExpirySurface[],
+    reportMs = timeMs,
+  ): ReportCommand {
+    const body = {
+      kind: "report",
+      timeMs,
+      underlying,
+      reportMs,
+      index,
+      premium,
+      surfaces,
+      signatures: [],
+    } as unknown as ReportCommand;
     const digest = reportHash({ ...body, signatures: [] }, this.parameters.domain, this.separator);
     return { ...body, signatures: this.quorum(digest) };
   }
 
   settle(timeMs: number, underlying: number, expiryMs: number, settlementPrice: number): SettleCommand {
-    const body = { kind: "settle", timeMs, underlying, expiryMs, settlementPrice, signatures: [] } as unknown as SettleCommand;
+    const body = {
+      kind: "settle",
+      timeMs,
+      underlying,
+      expiryMs,
+      settlementPrice,
+      signatures: [],
+    } as unknown as SettleCommand;
     return { ...body, signatures: this.quorum(settlementHash(body, this.parameters.domain, this.separator)) };
   }
 

@@ -42,7 +42,8 @@ function checkAccount(number: number, cell: Readonly<AccountCell>, instrumentCou
     const { instrument, size, fundingIndex } = positions[i] as Position;
     if (!(instrument > previous && instrument < instrumentCount)) assert(false, `account ${number}: order`);
     previous = instrument;
-    if (!(Number.isInteger(size) && size !== 0 && Math.abs(size) <= INT32_MAX)) assert(false, `account ${number}: size`);
+    if (!(Number.isInteger(size) && size !== 0 && Math.abs(size) <= INT32_MAX))
+      assert(false, `account ${number}: size`);
     if (!Number.isSafeInteger(fundingIndex)) assert(false, `account ${number}: funding index`);
   }
   if (!Number.isSafeInteger(cell.cash)) assert(false, `account ${number}: cash`);

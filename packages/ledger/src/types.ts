@@ -295,7 +295,13 @@ export type InboundEntry =
   | { type: "keyRevoke"; account: AccountNumber; key: Address; minNonce: Nonce }
   | { type: "cancelAll"; account: AccountNumber; minNonce: Nonce }
   | { type: "forcedWithdrawal"; account: AccountNumber; amount: MicroUsdc; recipient: Address }
-  | { type: "forcedClose"; account: AccountNumber; instrument: InstrumentNumber; size: SizeLots; limitPrice: PriceTicks }
+  | {
+      type: "forcedClose";
+      account: AccountNumber;
+      instrument: InstrumentNumber;
+      size: SizeLots;
+      limitPrice: PriceTicks;
+    }
   | { type: "forcedLiquidation"; account: AccountNumber }
   | {
       type: "listSeries";

@@ -53,14 +53,20 @@ test("bytes that are no valid set do not decode", () => {
 test.each(SCALAR_RANGES.map((range) => [...range] as const))("%s has limits", (name, low, high) => {
   for (const bad of [low - 1, high + 1, 0.5, "1", null, undefined, Number.NaN]) {
     const problems = riskParameterProblems({ ...DEFAULT_RISK_PARAMETERS, [name]: bad });
-    expect(problems.some((problem) => problem.startsWith(`${name}:`)), `${name} = ${String(bad)}`).toBe(true);
+    expect(
+      problems.some((problem) => problem.startsWith(`${name}:`)),
+      `${name} = ${String(bad)}`,
+    ).toBe(true);
   }
 });
 
 test("relations between fields", () => {
-  const withChange = (change: Record<string, unknown>) => riskParameterProblems({ ...DEFAULT_RISK_PARAMETERS, ...change });
+  const withChange = (change: Record<string, unknown>) =>
+    riskParameterProblems({ ...DEFAULT_RISK_PARAMETERS, ...change });
   const { spotMovesPpb, tailMovesPpb } = DEFAULT_RISK_PARAMETERS;
-  expect(withChange({ spotMovesPpb: [...spotMovesPpb].sort((a, b) => a - b) })).toEqual(["spotMovesPpb: 0 must be first and only there"]);
+  expect(withChange({ spotMovesPpb: [...spotMovesPpb].sort((a, b) => a - b) })).toEqual([
+    "spotMovesPpb: 0 must be first and only there",
+  ]);
   expect(withChange({ spotMovesPpb: spotMovesPpb.slice(1) })).toEqual(["spotMovesPpb: needs exactly 9 moves"]);
   expect(withChange({ tailMovesPpb: [...tailMovesPpb].reverse() })[0]).toBe("tailMovesPpb[1]: not increasing");
   expect(withChange({ tailMovesPpb: [-1_000_000_000, ...tailMovesPpb.slice(1)] })[0]).toContain("outside");
@@ -75,5 +81,7 @@ test("the interpolation grid names the unchanged-volatility scenarios by increas
   const grid = unchangedVolatilityScenarios(DEFAULT_RISK_PARAMETERS);
   expect(grid.map(({ movePpb }) => movePpb / 1e7)).toEqual([-16, -12, -8, -4, 0, 4, 8, 12, 16]);
   expect(grid.map(({ scenario }) => scenario)).toEqual([3, 6, 9, 12, 0, 15, 18, 21, 24]);
-  expect([concentrationLotsOf(DEFAULT_RISK_PARAMETERS, 1), concentrationLotsOf(DEFAULT_RISK_PARAMETERS, 4)]).toEqual([1_000_000, 10_000]);
+  expect([concentrationLotsOf(DEFAULT_RISK_PARAMETERS, 1), concentrationLotsOf(DEFAULT_RISK_PARAMETERS, 4)]).toEqual([
+    1_000_000, 10_000,
+  ]);
 });

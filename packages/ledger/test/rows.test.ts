@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { InstrumentNumber, MicroUsd, MicroUsdc, PartsPerBillion, TimestampMs, UnderlyingNumber } from "@tidemark/num";
+import type {
+  InstrumentNumber,
+  MicroUsd,
+  MicroUsdc,
+  PartsPerBillion,
+  TimestampMs,
+  UnderlyingNumber,
+} from "@tidemark/num";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ROW_LENGTH, ROW_VALUE_BOUND } from "../src/limits.ts";
@@ -90,7 +97,9 @@ test("rows against the independent high-precision vectors", () => {
       const error = Math.abs((out[s] as number) - Number(expected));
       worst = Math.max(worst, (error - 1) / forwardPerLot);
       // One unit for the final floor, 8/4096 for the floors in lot units before it.
-      expect(error, `case ${i} scenario ${s}: ${out[s]} against ${expected}`).toBeLessThanOrEqual(1 + 8 / 4096 + 1e-9 * forwardPerLot);
+      expect(error, `case ${i} scenario ${s}: ${out[s]} against ${expected}`).toBeLessThanOrEqual(
+        1 + 8 / 4096 + 1e-9 * forwardPerLot,
+      );
     });
   }
   console.log(`${cases.length} rows: worst error beyond one micro-USDC is ${worst.toExponential(2)} of the forward`);
@@ -99,7 +108,20 @@ test("rows against the independent high-precision vectors", () => {
 
 const ppb = (low: number, high: number) => fc.integer({ min: low, max: high });
 const leftMs = fc.oneof(
-  fc.constantFrom(-5, 0, 1, 999, WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 1, DAY_MS, 30 * DAY_MS - 1, 30 * DAY_MS, 4 * YEAR_MS, 4 * YEAR_MS + 1),
+  fc.constantFrom(
+    -5,
+    0,
+    1,
+    999,
+    WINDOW_MS - 1,
+    WINDOW_MS,
+    WINDOW_MS + 1,
+    DAY_MS,
+    30 * DAY_MS - 1,
+    30 * DAY_MS,
+    4 * YEAR_MS,
+    4 * YEAR_MS + 1,
+  ),
   fc.integer({ min: 0, max: 2 * WINDOW_MS }),
   fc.integer({ min: 0, max: 4 * YEAR_MS }),
 );
@@ -113,11 +135,23 @@ const world = fc.record({
   left: leftMs,
   premiumEma: ppb(-1e9, 1e9),
   realised: fc.double({ min: 0.5, max: 1.5, noNaN: true }),
-  a: fc.oneof(ppb(0, 1e9), fc.maxSafeInteger().map((x) => x % (SURFACE_RANGE.a + 1))),
-  b: fc.oneof(ppb(0, 2e9), fc.maxSafeInteger().map((x) => Math.abs(x) % (SURFACE_RANGE.b + 1))),
+  a: fc.oneof(
+    ppb(0, 1e9),
+    fc.maxSafeInteger().map((x) => x % (SURFACE_RANGE.a + 1)),
+  ),
+  b: fc.oneof(
+    ppb(0, 2e9),
+    fc.maxSafeInteger().map((x) => Math.abs(x) % (SURFACE_RANGE.b + 1)),
+  ),
   rho: ppb(-1e9, 1e9),
-  m: fc.oneof(ppb(-3e8, 3e8), fc.maxSafeInteger().map((x) => x % (SURFACE_RANGE.m + 1))),
-  s: fc.oneof(ppb(0, 1e9), fc.maxSafeInteger().map((x) => Math.abs(x) % (SURFACE_RANGE.s + 1))),
+  m: fc.oneof(
+    ppb(-3e8, 3e8),
+    fc.maxSafeInteger().map((x) => x % (SURFACE_RANGE.m + 1)),
+  ),
+  s: fc.oneof(
+    ppb(0, 1e9),
+    fc.maxSafeInteger().map((x) => Math.abs(x) % (SURFACE_RANGE.s + 1)),
+  ),
 });
 const extremeParameters: RiskParameters = {
   ...DEFAULT_RISK_PARAMETERS,
@@ -140,7 +174,15 @@ test("fast rows equal the reference, are in range, and are refused together with
       const forward = Math.max(1, Math.min(2 ** 50 - 1, Math.floor(w.index * (1 + w.basis))));
       const strike = Math.max(1, Math.min(2 ** 50 - 1, Math.floor(forward * Math.exp(w.logMoneyness))));
       const average = Math.min(2 ** 50 - 1, Math.floor(w.index * w.realised));
-      const surface = surfaceOf(w.left, { forward, realisedAverage: w.left < WINDOW_MS ? average : 0, a: w.a, b: w.b, rho: w.rho, m: w.m, s: w.s });
+      const surface = surfaceOf(w.left, {
+        forward,
+        realisedAverage: w.left < WINDOW_MS ? average : 0,
+        a: w.a,
+        b: w.b,
+        rho: w.rho,
+        m: w.m,
+        s: w.s,
+      });
       const underlying = underlyingOf(w.index, w.premiumEma, [surfaceOf(1e12), surface]);
       const instrument = instrumentOf(kind, kind > 2 ? strike : 0, kind === 1 ? 0 : surface.expiryMs, w.lot);
       out.fill(-7);
@@ -174,10 +216,14 @@ test("each refusal is reached and says why", () => {
   expect(refusalOf(call(BTC.index))).toBe(RowRefusal.none);
   expect(refusalOf(instrumentOf(0, 0, 0, BTC.lot))).toBe(RowRefusal.kindWithoutRow);
   expect(refusalOf(call(BTC.index), [])).toBe(RowRefusal.noSurface);
-  expect(refusalOf(instrumentOf(3, BTC.index, NOW_MS + 5 * YEAR_MS, BTC.lot), [surfaceOf(5 * YEAR_MS)])).toBe(RowRefusal.horizon);
+  expect(refusalOf(instrumentOf(3, BTC.index, NOW_MS + 5 * YEAR_MS, BTC.lot), [surfaceOf(5 * YEAR_MS)])).toBe(
+    RowRefusal.horizon,
+  );
   for (const name of ["a", "b", "rho", "m", "s"] as const) {
     expect(refusalOf(call(BTC.index), [surfaceOf(left, { [name]: SURFACE_RANGE[name] })])).toBe(RowRefusal.none);
-    expect(refusalOf(call(BTC.index), [surfaceOf(left, { [name]: SURFACE_RANGE[name] + 1 })]), name).toBe(RowRefusal.surface);
+    expect(refusalOf(call(BTC.index), [surfaceOf(left, { [name]: SURFACE_RANGE[name] + 1 })]), name).toBe(
+      RowRefusal.surface,
+    );
   }
   expect(refusalOf(call(BTC.index), [surfaceOf(left, { b: -1 })])).toBe(RowRefusal.surface);
   expect(refusalOf(call(BTC.index), [surfaceOf(left, { a: Number.NaN })])).toBe(RowRefusal.surface);
@@ -190,10 +236,15 @@ test("each refusal is reached and says why", () => {
   expect(refusalOf(instrumentOf(1, 0, 0, BTC.lot), [], 0)).toBe(RowRefusal.lotValue);
   expect(refusalOf(call(1_000, 1_000_000_000))).toBe(RowRefusal.moneyness);
   // Inside the limit at the mark, outside in one tail: up for the low strike, down for the high one.
-  for (const [strike, forward] of [[2 ** 17, 2 ** 40], [2 ** 40, 2 ** 17]] as const) {
+  for (const [strike, forward] of [
+    [2 ** 17, 2 ** 40],
+    [2 ** 40, 2 ** 17],
+  ] as const) {
     expect(refusalOf(call(strike, 1_000_000), [surfaceOf(left, { forward })]), `${strike}`).toBe(RowRefusal.moneyness);
     const inside = forward > strike ? forward / 8 : forward * 8;
-    expect(refusalOf(call(strike, 1_000_000), [surfaceOf(left, { forward: inside })]), `${strike}`).toBe(RowRefusal.none);
+    expect(refusalOf(call(strike, 1_000_000), [surfaceOf(left, { forward: inside })]), `${strike}`).toBe(
+      RowRefusal.none,
+    );
   }
 });
 
@@ -203,7 +254,9 @@ test("structure: parity, calls rise with the spot, mark first, tails damped, per
   const rowOf = (kind: InstrumentKind, strike: number) => {
     const out = new Float64Array(ROW_LENGTH);
     const expiryMs = kind === 1 ? 0 : NOW_MS + left;
-    expect(computeRow(instrumentOf(kind, strike, expiryMs, BTC.lot), underlying, DEFAULT_RISK_PARAMETERS, out, 0)).toBe(0);
+    expect(computeRow(instrumentOf(kind, strike, expiryMs, BTC.lot), underlying, DEFAULT_RISK_PARAMETERS, out, 0)).toBe(
+      0,
+    );
     return out as Float64Array & Record<number, number>;
   };
   const strike = 70_000_000_000;
@@ -213,7 +266,9 @@ test("structure: parity, calls rise with the spot, mark first, tails damped, per
     const strikeLot = (strike * BTC.lot) / 1e9;
     expect(Math.abs(call[s]! - put[s]! - (future[s]! - strikeLot)), `scenario ${s}`).toBeLessThanOrEqual(2);
   }
-  const bySpot = DEFAULT_RISK_PARAMETERS.spotMovesPpb.map((move, j) => [move, call[3 * j]!] as const).sort((a, b) => a[0] - b[0]);
+  const bySpot = DEFAULT_RISK_PARAMETERS.spotMovesPpb
+    .map((move, j) => [move, call[3 * j]!] as const)
+    .sort((a, b) => a[0] - b[0]);
   for (let j = 1; j < bySpot.length; j++) expect(bySpot[j]![1]).toBeGreaterThan(bySpot[j - 1]![1]);
   expect(call[1]!).toBeGreaterThan(call[0]!);
   expect(call[2]!).toBeLessThan(call[0]!);
@@ -228,7 +283,9 @@ test("an option at expiry is worth its intrinsic value of the realised average i
   const out = new Float64Array(ROW_LENGTH);
   const realisedAverage = 66_500_000_000;
   const underlying = underlyingOf(BTC.index, 0, [surfaceOf(0, { realisedAverage })]);
-  expect(computeRow(instrumentOf(4, 70_000_000_000, NOW_MS, BTC.lot), underlying, DEFAULT_RISK_PARAMETERS, out, 0)).toBe(0);
+  expect(
+    computeRow(instrumentOf(4, 70_000_000_000, NOW_MS, BTC.lot), underlying, DEFAULT_RISK_PARAMETERS, out, 0),
+  ).toBe(0);
   expect(out.subarray(0, SCENARIO_COUNT).every((value) => value === 35_000_000)).toBe(true);
 });
 
@@ -244,9 +301,15 @@ test("charges per lot are rounded up and follow the kind", () => {
 test("400 rows with shared preparation stay well under 50 ms", () => {
   const pricer = new RowPricer(DEFAULT_RISK_PARAMETERS);
   const lefts = Array.from({ length: 10 }, (_, i) => (3 + 30 * i) * DAY_MS);
-  const underlying = underlyingOf(BTC.index, 0, lefts.map((left) => surfaceOf(left)));
+  const underlying = underlyingOf(
+    BTC.index,
+    0,
+    lefts.map((left) => surfaceOf(left)),
+  );
   const instruments = lefts.flatMap((left) =>
-    Array.from({ length: 40 }, (_, i) => instrumentOf(i % 2 === 0 ? 3 : 4, (30 + 2 * i) * 1_000_000_000, NOW_MS + left, BTC.lot)),
+    Array.from({ length: 40 }, (_, i) =>
+      instrumentOf(i % 2 === 0 ? 3 : 4, (30 + 2 * i) * 1_000_000_000, NOW_MS + left, BTC.lot),
+    ),
   );
   const out = new Float64Array(ROW_LENGTH);
   let best = Number.POSITIVE_INFINITY;

@@ -52,7 +52,9 @@ export function loadConfig(file: string | undefined, flags: Readonly<Record<stri
   const parsed = configSchema.safeParse(merged);
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map((issue) => `  ${issue.path.join(".") || "(top level)"}: ${issue.message}`);
-  throw new NodeError("CONFIG_INVALID", `the configuration is not valid:\n${lines.join("\n")}`, { exitCode: ExitCode.usage });
+  throw new NodeError("CONFIG_INVALID", `the configuration is not valid:\n${lines.join("\n")}`, {
+    exitCode: ExitCode.usage,
+  });
 }
 
 function readConfigFile(file: string | undefined): Record<string, unknown> {
@@ -66,7 +68,9 @@ function readConfigFile(file: string | undefined): Record<string, unknown> {
       cause,
     });
   }
-  throw new NodeError("CONFIG_UNREADABLE", `the config file ${file} must hold one JSON object`, { exitCode: ExitCode.usage });
+  throw new NodeError("CONFIG_UNREADABLE", `the config file ${file} must hold one JSON object`, {
+    exitCode: ExitCode.usage,
+  });
 }
 
 /** JSON Schema of the config file, for editors and the docs. */

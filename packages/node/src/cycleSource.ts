@@ -1,5 +1,5 @@
 // The proposer's view of the cycle store: closed cycles, durable, read from another process's journal.
-import type { CycleRecord as StoredCycle, JournalReader } from "@tidemark/journal";
+import type { JournalReader, CycleRecord as StoredCycle } from "@tidemark/journal";
 import type { CycleSource, SourceCycle } from "@tidemark/settlement";
 
 function sourceCycle(record: StoredCycle): SourceCycle {

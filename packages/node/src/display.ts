@@ -65,9 +65,16 @@ function tierLines(s: VenueStatus): string[] {
 }
 
 function batchLines(s: VenueStatus): string[] {
-  const head = dim(`  ${right("batch", 6)} ${right("cycles", 7)} ${right("fills", 7)} ${right("bytes", 8)} ${right("gas", 10)}  window left`);
+  const head = dim(
+    `  ${right("batch", 6)} ${right("cycles", 7)} ${right("fills", 7)} ${right("bytes", 8)} ${right("gas", 10)}  window left`,
+  );
   const rows = s.batches.slice(0, 6).map((b) => {
-    const window = b.state === "final" ? green("final") : b.state === "posting" ? dim("posting") : duration(b.windowLeftSeconds * 1_000);
+    const window =
+      b.state === "final"
+        ? green("final")
+        : b.state === "posting"
+          ? dim("posting")
+          : duration(b.windowLeftSeconds * 1_000);
     return `  ${right(String(b.number), 6)} ${right(count(b.cycles), 7)} ${right(count(b.fills), 7)} ${right(count(b.bytes), 8)} ${right(count(b.gas), 10)}  ${window}`;
   });
   return [bold("last batches"), head, ...(rows.length > 0 ? rows : [dim("  none yet")])];
@@ -80,7 +87,9 @@ function moneyLines(s: VenueStatus): string[] {
   const ratio = settledDeltas > 0 ? ` (${(messages / settledDeltas).toFixed(1)} : 1)` : "";
   const watcher =
     s.watcher.verdict === "agrees"
-      ? green(`agrees: ${count(s.watcher.rootsEqual)}/${count(s.watcher.rootsCompared)} roots in ${s.watcher.batches} batches`)
+      ? green(
+          `agrees: ${count(s.watcher.rootsEqual)}/${count(s.watcher.rootsCompared)} roots in ${s.watcher.batches} batches`,
+        )
       : s.watcher.verdict === "fault"
         ? red(s.watcher.detail)
         : dim("waiting for the first batch");

@@ -46,7 +46,13 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   if (replayed > 0) tell(`journal replayed: ${replayed} commands, state root ${engine.ledger.root()}`);
 
   // 5. The trading floor, its accounts by real deposits, the first series by real listings.
-  const floor = new TradingFloor({ source, parameters, seed: source.seed, stepWallMs: config.stepWallMs, flow: config.flow });
+  const floor = new TradingFloor({
+    source,
+    parameters,
+    seed: source.seed,
+    stepWallMs: config.stepWallMs,
+    flow: config.flow,
+  });
   const listings = source.listings(Number.NEGATIVE_INFINITY, source.startMs);
   const accounts = await onboard({ folder, l1, deployment }, floor.accountsNeeded(), listings);
   floor.assignAccounts(accounts.map((account) => ({ account, lastNonce: engine.lastNonce(account) })));
@@ -81,10 +87,26 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
 
   // 8. The clock drives them.
   const parts: VenueParts = {
-    config, folder, source, l1, deployment, journal, engine, floor, view: engineView(engine), gatekeeper, inbound,
-    schedule, lister, tally, outlet, sequencer, processes, claims, vault,
+    config,
+    folder,
+    source,
+    l1,
+    deployment,
+    journal,
+    engine,
+    floor,
+    view: engineView(engine),
+    gatekeeper,
+    inbound,
+    schedule,
+    lister,
+    tally,
+    outlet,
+    sequencer,
+    processes,
+    claims,
+    vault,
   };
   const venue = new Venue(parts);
   return venue;
 }
-

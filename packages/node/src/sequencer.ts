@@ -1,5 +1,5 @@
 // The one entrance of the engine: gives a command its place in the log, journals it and applies it.
-import { type Command, type CommandResult, type Engine, encodeCommand, type EventSink } from "@tidemark/engine";
+import { type Command, type CommandResult, type Engine, type EventSink, encodeCommand } from "@tidemark/engine";
 import type { Journal } from "@tidemark/journal";
 
 export class Sequencer {

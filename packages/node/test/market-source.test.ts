@@ -70,7 +70,7 @@ describe("index path", () => {
     { timeMs: 1_000_000, valueMicroUsd: 65_000_000_000, volatility: 0.9 },
     { timeMs: 1_000_000 + 5 * HOUR, valueMicroUsd: 66_000_000_000, volatility: 0.9 },
     { timeMs: 1_000_000 + 9 * HOUR, valueMicroUsd: 64_000_000_000, volatility: 0.9 },
-  ] as ConstructorParameters<typeof IndexPath>[0];
+  ] as unknown as ConstructorParameters<typeof IndexPath>[0];
 
   it("meets every known point, whatever was asked before", () => {
     const path = new IndexPath(knots, 7, "BTC", 0.9);

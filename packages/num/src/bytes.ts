@@ -202,7 +202,8 @@ export class ByteReader {
 
   #take(bytes: number): number {
     const at = this.#offset;
-    if (!(bytes >= 0) || at + bytes > this.#bytes.length) throw new DecodeError("overRead", at, `${bytes} bytes wanted`);
+    if (!(bytes >= 0) || at + bytes > this.#bytes.length)
+      throw new DecodeError("overRead", at, `${bytes} bytes wanted`);
     this.#offset = at + bytes;
     return at;
   }

@@ -4,8 +4,8 @@ import { assert } from "./assert.ts";
 import {
   EXP_COEFFICIENTS,
   INVERSE_LN2_Q22,
-  LN2_Q48,
   LN_COEFFICIENTS,
+  LN2_Q48,
   MILLS_COEFFICIENTS,
   SQRT2_Q48,
 } from "./coefficients.ts";
@@ -112,8 +112,7 @@ export function outOfTheMoneyQ48Reference(ratio: bigint, deviation: bigint): big
   const w = u - v;
   if (u >= EIGHT) return w > 0n ? 0n : ratio;
   const g = gaussian(u);
-  const value =
-    w > 0n ? mulQ48Reference(g, mills(w) - mills(u)) : ratio - mulQ48Reference(g, mills(-w) + mills(u));
+  const value = w > 0n ? mulQ48Reference(g, mills(w) - mills(u)) : ratio - mulQ48Reference(g, mills(-w) + mills(u));
   return value < 0n ? 0n : value > ratio ? ratio : value;
 }
 

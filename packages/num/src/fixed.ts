@@ -5,8 +5,8 @@ import { assert } from "./assert.ts";
 import {
   EXP_COEFFICIENTS,
   INVERSE_LN2_Q22,
-  LN2_Q48,
   LN_COEFFICIENTS,
+  LN2_Q48,
   MILLS_COEFFICIENTS,
   SQRT2_Q48,
 } from "./coefficients.ts";

@@ -86,5 +86,6 @@ test("hexadecimal", () => {
       expect(hexToBytes(`0x${hex.slice(2).toUpperCase()}`)).toEqual(bytes);
     }),
   );
-  for (const bad of ["", "0", "0x0", "00", "0xzz", "0x0g", "xx00"]) expect(() => hexToBytes(bad), bad).toThrow(DecodeError);
+  for (const bad of ["", "0", "0x0", "00", "0xzz", "0x0g", "xx00"])
+    expect(() => hexToBytes(bad), bad).toThrow(DecodeError);
 });

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import * as fixed from "../src/fixed.ts";
 import * as reference from "../src/fixed.reference.ts";
+import * as fixed from "../src/fixed.ts";
 import { dataFile, parseCsv, vectorFile } from "./data-folder.ts";
 
 const ONE = 2 ** 48;
@@ -37,7 +37,8 @@ test("functions against the high-precision vectors", () => {
   }
   console.log(`worst errors in units of 2^-48 over ${cases.length} cases: ${JSON.stringify(worst)}`);
   expect(cases.length).toBeGreaterThan(700);
-  for (const name of ["exp", "ln", "sqrt", "normalCdf"] as const) expect(worst[name], name).toBeLessThanOrEqual(BOUND[name]);
+  for (const name of ["exp", "ln", "sqrt", "normalCdf"] as const)
+    expect(worst[name], name).toBeLessThanOrEqual(BOUND[name]);
 });
 
 test("Black-76 against the high-precision vectors: error per forward", () => {
@@ -108,9 +109,7 @@ test("Black-76: fast = reference, parity, monotone bounds", () => {
         fc.pre(strike >= 1 && strike < 2 ** 52);
         const call = fixed.black76(forward, strike, deviation, true);
         const put = fixed.black76(forward, strike, deviation, false);
-        expect(BigInt(call)).toBe(
-          reference.black76Reference(BigInt(forward), BigInt(strike), BigInt(deviation), true),
-        );
+        expect(BigInt(call)).toBe(reference.black76Reference(BigInt(forward), BigInt(strike), BigInt(deviation), true));
         expect(BigInt(put)).toBe(reference.black76Reference(BigInt(forward), BigInt(strike), BigInt(deviation), false));
         expect(call - put).toBe(forward - strike);
         expect(call >= Math.max(0, forward - strike) && call <= forward).toBe(true);
@@ -122,15 +121,20 @@ test("Black-76: fast = reference, parity, monotone bounds", () => {
 
 test("out-of-the-money value at full precision: fast = reference", () => {
   fc.assert(
-    fc.property(logUniform(2 ** 24, ONE), logUniform(2 ** 36, 17 * ONE), fc.double({ min: 0, max: 1, noNaN: true }), (low, deviation, mix) => {
-      // Half of the ratios within a few deviations of the money, where the value is not 0.
-      const near = Math.floor(ONE * Math.exp((-deviation / ONE) * 4 * mix));
-      for (const ratio of [low, near].map((one) => Math.max(2 ** 24, Math.min(ONE, one)))) {
-        expect(BigInt(fixed.outOfTheMoneyQ48(ratio, deviation))).toBe(
-          reference.outOfTheMoneyQ48Reference(BigInt(ratio), BigInt(deviation)),
-        );
-      }
-    }),
+    fc.property(
+      logUniform(2 ** 24, ONE),
+      logUniform(2 ** 36, 17 * ONE),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (low, deviation, mix) => {
+        // Half of the ratios within a few deviations of the money, where the value is not 0.
+        const near = Math.floor(ONE * Math.exp((-deviation / ONE) * 4 * mix));
+        for (const ratio of [low, near].map((one) => Math.max(2 ** 24, Math.min(ONE, one)))) {
+          expect(BigInt(fixed.outOfTheMoneyQ48(ratio, deviation))).toBe(
+            reference.outOfTheMoneyQ48Reference(BigInt(ratio), BigInt(deviation)),
+          );
+        }
+      },
+    ),
     RUNS,
   );
 });
@@ -199,7 +203,13 @@ test("published prices (Haug)", ({ skip }) => {
     const [spot, q, r, years] = [Number(row["spot"]), Number(row["q"]), Number(row["r"]), Number(row["t_years"])];
     const forward = spot * Math.exp((r - q) * years);
     const deviation = Number(row["vol"]) * Math.sqrt(years);
-    const price = europeanPrice(row["type"] === "call", forward, Number(row["strike"]), deviation, Math.exp(-r * years));
+    const price = europeanPrice(
+      row["type"] === "call",
+      forward,
+      Number(row["strike"]),
+      deviation,
+      Math.exp(-r * years),
+    );
     expect(Math.abs(price - Number(row["price"])), JSON.stringify(row)).toBeLessThanOrEqual(Number(row["tolerance"]));
   }
 });
@@ -213,7 +223,10 @@ test("published prices (py_vollib)", ({ skip }) => {
     const [years, rate] = [Number(row["t"]), Number(row["R"])];
     const forward = Number(row["S"]) * Math.exp(rate * years);
     const deviation = Number(row["v"]) * Math.sqrt(years);
-    for (const [isCall, name] of [[true, "bs_call"], [false, "bs_put"]] as const) {
+    for (const [isCall, name] of [
+      [true, "bs_call"],
+      [false, "bs_put"],
+    ] as const) {
       const price = europeanPrice(isCall, forward, Number(row["K"]), deviation, Math.exp(-rate * years));
       // The file has nine significant digits.
       const tolerance = 1e-9 * forward + 5e-9 * Number(row[name]);
@@ -247,7 +260,9 @@ test("mark prices of a live venue", ({ skip }) => {
     }
   }
   const worst = Math.max(...excess);
-  console.log(`${excess.length} venue marks: ${withinRounding} within the rounding of the inputs, worst ${worst.toFixed(2)} of it with drift`);
+  console.log(
+    `${excess.length} venue marks: ${withinRounding} within the rounding of the inputs, worst ${worst.toFixed(2)} of it with drift`,
+  );
   expect(excess.length).toBe(362);
   expect(withinRounding).toBeGreaterThan(excess.length / 2);
   expect(worst).toBeLessThanOrEqual(1);

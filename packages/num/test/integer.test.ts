@@ -20,7 +20,11 @@ const anySafe = fc.oneof(
   fc.integer({ min: -1000, max: 1000 }),
   fc.constantFrom(MAX, -MAX, 2 ** 52, -(2 ** 52), 2 ** 50, 2 ** 50 + 1, 0),
 );
-const divisor = fc.oneof(fc.integer({ min: 1, max: MAX }), fc.integer({ min: 1, max: 1000 }), fc.constantFrom(MAX, 2 ** 50, 2 ** 50 + 1, 1_000_000_000));
+const divisor = fc.oneof(
+  fc.integer({ min: 1, max: MAX }),
+  fc.integer({ min: 1, max: 1000 }),
+  fc.constantFrom(MAX, 2 ** 50, 2 ** 50 + 1, 1_000_000_000),
+);
 
 test("bigint rounding by its definition", () => {
   fc.assert(
@@ -40,7 +44,10 @@ test("number forms give the bigint integers or refuse", () => {
   let exact = 0;
   fc.assert(
     fc.property(anySafe, anySafe, divisor, (a, b, d) => {
-      for (const [fast, slow] of [[mulDivFloorNumber, mulDivFloor], [mulDivCeilNumber, mulDivCeil]] as const) {
+      for (const [fast, slow] of [
+        [mulDivFloorNumber, mulDivFloor],
+        [mulDivCeilNumber, mulDivCeil],
+      ] as const) {
         const expected = slow(BigInt(a), BigInt(b), BigInt(d));
         if (expected <= BigInt(MAX) && expected >= -BigInt(MAX)) {
           exact += 1;

@@ -349,9 +349,9 @@ function accountPhrase({ account, concern }: WatcherFault): string {
     case "touched":
       return `account ${account}`;
     case "holder":
-      return `no account of its own, but account ${account} holds a position that it revalues`;
+      return `account ${account}, by a position that the cycle revalues`;
     case "next":
-      return `no account of its own; the first that the batch touches after it is account ${account}`;
+      return `account ${account}, the first that the batch touches after it`;
     case "none":
       return "no account";
     default:

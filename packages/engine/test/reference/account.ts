@@ -74,7 +74,13 @@ function fundingOf(ledger: LedgerState, instrument: number, holding: Holding): b
   return (-holding.size * (BigInt(cellOf(ledger, instrument).fundingIndex) - holding.fundingIndex)) >> 20n;
 }
 
-export function trade(ledger: LedgerState, standing: Standing, instrument: number, signedLots: bigint, cash: bigint): void {
+export function trade(
+  ledger: LedgerState,
+  standing: Standing,
+  instrument: number,
+  signedLots: bigint,
+  cash: bigint,
+): void {
   const held = standing.holdings.get(instrument);
   if (held !== undefined) standing.cash += fundingOf(ledger, instrument, held);
   standing.cash += cash;
@@ -119,7 +125,8 @@ export function figuresOf(ledger: LedgerState, standing: Standing, open: readonl
   const touched = new Set<number>(open.map(({ instrument }) => instrument));
   for (const [instrument, holding] of standing.holdings) {
     touched.add(instrument);
-    equity += fundingOf(ledger, instrument, holding) + holding.size * BigInt(cellOf(ledger, instrument).row[0] as number);
+    equity +=
+      fundingOf(ledger, instrument, holding) + holding.size * BigInt(cellOf(ledger, instrument).row[0] as number);
   }
   let scenario = 0n;
   const underlyings = new Set([...touched].map((instrument) => cellOf(ledger, instrument).underlying));
@@ -134,7 +141,8 @@ export function figuresOf(ledger: LedgerState, standing: Standing, open: readonl
       for (const { instrument, side, price, lots, fee } of open) {
         const cell = cellOf(ledger, instrument);
         if (cell.underlying !== underlying) continue;
-        const perLot = BigInt(side) * (BigInt(price) * BigInt(cell.tickValueMicroUsdc) - BigInt(cell.row[s] as number)) + fee;
+        const perLot =
+          BigInt(side) * (BigInt(price) * BigInt(cell.tickValueMicroUsdc) - BigInt(cell.row[s] as number)) + fee;
         loss += BigInt(lots) * most(perLot, 0n);
       }
       required = most(required, loss);
@@ -156,7 +164,14 @@ export function figuresOf(ledger: LedgerState, standing: Standing, open: readonl
     exposure += most(abs(size + buys), abs(size - sells)) * BigInt(Math.max(...cellOf(ledger, instrument).row));
   }
   const factor = BigInt(ledger.parameters.risk.maintenanceFactorPpb);
-  return { equity, scenario, addOns, initial: scenario + addOns, maintenance: ceilDiv(scenario * factor, 1_000_000_000n) + addOns, exposure };
+  return {
+    equity,
+    scenario,
+    addOns,
+    initial: scenario + addOns,
+    maintenance: ceilDiv(scenario * factor, 1_000_000_000n) + addOns,
+    exposure,
+  };
 }
 
 /** Last time at which the marks of an instrument are usable. */
@@ -167,5 +182,8 @@ export function marksUntil(ledger: LedgerState, instrument: number): number {
 }
 
 export function marksUntilOf(ledger: LedgerState, standing: Standing): number {
-  return Math.min(Number.MAX_SAFE_INTEGER, ...[...standing.holdings.keys()].map((instrument) => marksUntil(ledger, instrument)));
+  return Math.min(
+    Number.MAX_SAFE_INTEGER,
+    ...[...standing.holdings.keys()].map((instrument) => marksUntil(ledger, instrument)),
+  );
 }

@@ -2,11 +2,11 @@
 // computed from scratch. It shares with the engine under test the ledger, the commands and the events, nothing else.
 import {
   applyCycle,
+  CYCLE_BYTES_MAX,
+  CYCLE_WEIGHT_MAX,
   type Cycle,
   type CycleVerdict,
   cycleBytes,
-  CYCLE_BYTES_MAX,
-  CYCLE_WEIGHT_MAX,
   cycleWeight,
   decodeInboundEntry,
   encodeCycle,
@@ -31,8 +31,8 @@ import {
   type PendingFill,
   type ReferenceFigures,
   type ReferenceOrder,
-  sideOf,
   type Standing,
+  sideOf,
   standingOf,
   takerFee,
   trade,
@@ -68,11 +68,15 @@ export class ReferenceEngine {
     const code = command.timeMs < this.timeMs ? 2000 : this.#run(command);
     if (code !== 0) {
       const [account, nonce] =
-        command.kind === "place" || command.kind === "amend" ? [command.order.account, command.order.nonce]
-        : command.kind === "cancel" ? [command.account, command.nonce]
-        : command.kind === "cancelAll" ? [command.account, -1]
-        : command.kind === "withdraw" ? [command.withdrawal.account, command.withdrawal.nonce]
-        : [-1, -1];
+        command.kind === "place" || command.kind === "amend"
+          ? [command.order.account, command.order.nonce]
+          : command.kind === "cancel"
+            ? [command.account, command.nonce]
+            : command.kind === "cancelAll"
+              ? [command.account, -1]
+              : command.kind === "withdraw"
+                ? [command.withdrawal.account, command.withdrawal.nonce]
+                : [-1, -1];
       this.#sink.onRejected(code, account, nonce);
     }
     return code;
@@ -95,7 +99,8 @@ export class ReferenceEngine {
           if (order === undefined) return 2013;
           this.#cancel(order, 1);
         } else {
-          for (const order of mine) if (command.instrument === undefined || command.instrument === instrumentOf(order)) this.#cancel(order, 1);
+          for (const order of mine)
+            if (command.instrument === undefined || command.instrument === instrumentOf(order)) this.#cancel(order, 1);
         }
         return 0;
       }
@@ -118,9 +123,13 @@ export class ReferenceEngine {
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #advance(timeMs: number): void {
-    const expiries = this.#pending.flatMap(({ order }) => [order.order.expiryMs as number, cellOf(this.ledger, instrumentOf(order)).expiryMs || Number.MAX_SAFE_INTEGER]);
+    const expiries = this.#pending.flatMap(({ order }) => [
+      order.order.expiryMs as number,
+      cellOf(this.ledger, instrumentOf(order)).expiryMs || Number.MAX_SAFE_INTEGER,
+    ]);
     const isOld = timeMs > this.#marksUntilMs || timeMs - this.#firstFillMs >= this.#cycleAgeMsMax;
-    if (timeMs > this.timeMs && this.#pending.length > 0 && (isOld || expiries.some((expiryMs) => timeMs >= expiryMs))) this.#closeTrades();
+    if (timeMs > this.timeMs && this.#pending.length > 0 && (isOld || expiries.some((expiryMs) => timeMs >= expiryMs)))
+      this.#closeTrades();
     this.timeMs = timeMs;
     const due = this.orders.filter((order) => order.order.expiryMs <= timeMs);
     due.sort((a, b) => a.order.expiryMs - b.order.expiryMs || a.id - b.id);
@@ -138,7 +147,16 @@ export class ReferenceEngine {
   #tryCycle(cycle: Cycle, fills: number, deltas: number): CycleVerdict {
     const verdict = applyCycle(this.ledger, cycle, { signatures });
     if (verdict.ok) {
-      this.#sink.onCycle({ index: this.#cycles, kind: cycle.kind, timeMs: cycle.timeMs, payload: encodeCycle(cycle), postRoot: verdict.root, fills, messages: this.#messages, settledDeltas: deltas });
+      this.#sink.onCycle({
+        index: this.#cycles,
+        kind: cycle.kind,
+        timeMs: cycle.timeMs,
+        payload: encodeCycle(cycle),
+        postRoot: verdict.root,
+        fills,
+        messages: this.#messages,
+        settledDeltas: deltas,
+      });
       this.#cycles += 1;
       this.#messages = 0;
     }
@@ -171,7 +189,11 @@ export class ReferenceEngine {
           };
         }),
     }));
-    return { kind: "trade", timeMs: this.#lastFillMs as TradeCycle["timeMs"], accounts: accounts as unknown as TradeAccount[] };
+    return {
+      kind: "trade",
+      timeMs: this.#lastFillMs as TradeCycle["timeMs"],
+      accounts: accounts as unknown as TradeAccount[],
+    };
   }
 
   #closeTrades(): void {
@@ -191,11 +213,16 @@ export class ReferenceEngine {
     if (cycle.accounts.length > 255 || cycle.accounts.some(({ entries }) => entries.length > 255)) return false;
     if (cycleBytes(cycle) > CYCLE_BYTES_MAX || cycleWeight(cycle) > CYCLE_WEIGHT_MAX) return false;
     for (const { order } of fills) {
-      const same = all.filter((fill) => fill.order.order.account === order.order.account && instrumentOf(fill.order) === instrumentOf(order));
+      const same = all.filter(
+        (fill) => fill.order.order.account === order.order.account && instrumentOf(fill.order) === instrumentOf(order),
+      );
       if (!same.some((fill) => fill.order.order.flags === 1)) continue;
-      const start = this.ledger.account(order.order.account)?.positions.find((one) => one.instrument === instrumentOf(order))?.size ?? 0;
+      const start =
+        this.ledger.account(order.order.account)?.positions.find((one) => one.instrument === instrumentOf(order))
+          ?.size ?? 0;
       const net = same.reduce((sum, fill) => sum + sideOf(fill.order) * fill.lots, 0);
-      if (start === 0 || same.some((fill) => sideOf(fill.order) * start > 0) || Math.abs(net) > Math.abs(start)) return false;
+      if (start === 0 || same.some((fill) => sideOf(fill.order) * start > 0) || Math.abs(net) > Math.abs(start))
+        return false;
     }
     return true;
   }
@@ -242,7 +269,10 @@ export class ReferenceEngine {
   #mayTrade(account: number, signer: string, untilMs: number): boolean {
     const cell = this.ledger.account(account);
     if (cell === undefined) return false;
-    return cell.owner === signer || cell.delegates.some((one) => one.key === signer && (one.scopes & 1) === 1 && one.expiryMs >= untilMs);
+    return (
+      cell.owner === signer ||
+      cell.delegates.some((one) => one.key === signer && (one.scopes & 1) === 1 && one.expiryMs >= untilMs)
+    );
   }
 
   #sameOwner(a: number, b: number): boolean {
@@ -260,7 +290,8 @@ export class ReferenceEngine {
   #nonceCode(account: number, nonce: number): number {
     if (nonce < (this.ledger.account(account)?.minNonce ?? 0)) return 2026;
     if (nonce <= (this.#lastNonce.get(account) ?? -1)) return 2027;
-    const sameSlot = (order: ReferenceOrder): boolean => order.order.account === account && order.order.nonce % 65_536 === nonce % 65_536;
+    const sameSlot = (order: ReferenceOrder): boolean =>
+      order.order.account === account && order.order.nonce % 65_536 === nonce % 65_536;
     if (this.orders.some(sameSlot) || this.#pending.some(({ order }) => sameSlot(order))) return 2028;
     const slot = this.ledger.ringSlot(account, nonce);
     return slot !== undefined && (slot.nonce >= nonce || slot.receiptDeadlineMs >= this.timeMs) ? 2028 : 0;
@@ -280,7 +311,12 @@ export class ReferenceEngine {
     const cell = this.ledger.instrument(leg.instrument);
     if (cell === undefined || cell.kind === InstrumentKind.spot) return 2017;
     if (cell.status !== 1 || (cell.expiryMs !== 0 && timeMs >= cell.expiryMs)) return 2018;
-    if (order.flags > 1 || (type === "market" && (timeInForce !== "ioc" || postOnly)) || (postOnly && timeInForce !== "gtc")) return 2019;
+    if (
+      order.flags > 1 ||
+      (type === "market" && (timeInForce !== "ioc" || postOnly)) ||
+      (postOnly && timeInForce !== "gtc")
+    )
+      return 2019;
     if (order.size === 0) return 2020;
     if (Math.abs(order.size) <= carried) return 2015;
     if (order.limitPrice < 1) return 2021;
@@ -291,7 +327,11 @@ export class ReferenceEngine {
     if (nonceCode !== 0) return nonceCode;
     const fee = postOnly ? makerFeeUncapped(this.ledger, leg.instrument) : BigInt(cell.feePerLot);
     if (BigInt(order.maxFeePerLot) < fee) return 2029;
-    if (timeMs > marksUntil(this.ledger, leg.instrument) || timeMs > marksUntilOf(this.ledger, this.standing(order.account))) return 2030;
+    if (
+      timeMs > marksUntil(this.ledger, leg.instrument) ||
+      timeMs > marksUntilOf(this.ledger, this.standing(order.account))
+    )
+      return 2030;
     return isAmend && (type !== "limit" || timeInForce !== "gtc") ? 2019 : 0;
   }
 
@@ -302,7 +342,10 @@ export class ReferenceEngine {
     const instrument = order.legs[0]?.instrument as number;
     const side = order.size > 0 ? 1 : -1;
     const standing = this.standing(account);
-    const used = new Set([...standing.holdings.keys(), ...this.orders.filter((one) => one.order.account === account).map(instrumentOf)]);
+    const used = new Set([
+      ...standing.holdings.keys(),
+      ...this.orders.filter((one) => one.order.account === account).map(instrumentOf),
+    ]);
     if (!used.has(instrument) && used.size >= 128) return 2031;
     const held = Number(standing.holdings.get(instrument)?.size ?? 0n);
     if (order.flags === 1 && held * side >= 0) return 2032;
@@ -314,7 +357,8 @@ export class ReferenceEngine {
       let fillable = 0;
       for (const maker of opposite) {
         if (!crosses(maker.order.limitPrice) || this.#sameOwner(maker.order.account, account)) break;
-        if (maker.order.flags === 1 || this.timeMs > marksUntilOf(this.ledger, this.standing(maker.order.account))) continue;
+        if (maker.order.flags === 1 || this.timeMs > marksUntilOf(this.ledger, this.standing(maker.order.account)))
+          continue;
         fillable += maker.open;
       }
       if (fillable < lots || (order.flags === 1 && lots > Math.abs(held))) return 2034;
@@ -333,19 +377,32 @@ export class ReferenceEngine {
     if (exposure >= 2n ** 50n && exposure > exposureBefore) return 2035;
     const worst = Math.max(limitPrice, side < 0 && best !== undefined ? best.order.limitPrice : 0);
     let cash = BigInt(lots) * (BigInt(worst) * BigInt(cell.tickValueMicroUsdc) + BigInt(cell.feePerLot));
-    for (const one of open) cash += BigInt(one.lots) * (BigInt(one.price) * BigInt(cellOf(this.ledger, one.instrument).tickValueMicroUsdc) + one.fee);
+    for (const one of open)
+      cash +=
+        BigInt(one.lots) *
+        (BigInt(one.price) * BigInt(cellOf(this.ledger, one.instrument).tickValueMicroUsdc) + one.fee);
     const magnitude = (value: bigint): bigint => (value < 0n ? -value : value);
     const marked = figuresOf(this.ledger, standing, []).equity;
     let pending = marked - standing.cash;
-    for (const [number, { size }] of standing.holdings) pending -= size * BigInt(cellOf(this.ledger, number).row[0] as number);
+    for (const [number, { size }] of standing.holdings)
+      pending -= size * BigInt(cellOf(this.ledger, number).row[0] as number);
     return cash + magnitude(standing.cash) + magnitude(pending) < 2n ** 52n ? 0 : 2035;
   }
 
   #isOrderCovered(request: OrderRequest, lots: number, replaced?: ReferenceOrder): boolean {
     const { order } = request;
     const instrument = order.legs[0]?.instrument as number;
-    const incoming = { instrument, side: order.size > 0 ? 1 : -1, price: order.limitPrice, lots, fee: takerFee(this.ledger, instrument, order.limitPrice) };
-    const figures = figuresOf(this.ledger, this.standing(order.account), [...this.#openLots(order.account, replaced), incoming]);
+    const incoming = {
+      instrument,
+      side: order.size > 0 ? 1 : -1,
+      price: order.limitPrice,
+      lots,
+      fee: takerFee(this.ledger, instrument, order.limitPrice),
+    };
+    const figures = figuresOf(this.ledger, this.standing(order.account), [
+      ...this.#openLots(order.account, replaced),
+      incoming,
+    ]);
     return figures.equity + this.#credit(order.account) >= figures.initial;
   }
 
@@ -357,7 +414,13 @@ export class ReferenceEngine {
     const before = figuresOf(this.ledger, this.standing(account), open);
     const next = this.standing(account);
     const cost = BigInt(side * lots) * BigInt(price) * BigInt(cellOf(this.ledger, instrument).tickValueMicroUsdc);
-    trade(this.ledger, next, instrument, BigInt(side * lots), -cost - BigInt(lots) * takerFee(this.ledger, instrument, price));
+    trade(
+      this.ledger,
+      next,
+      instrument,
+      BigInt(side * lots),
+      -cost - BigInt(lots) * takerFee(this.ledger, instrument, price),
+    );
     const after = figuresOf(this.ledger, next, open);
     if (after.equity + this.#credit(account) >= after.initial) return true;
     if (open.length > 0 || after.initial >= before.initial) return false;
@@ -375,7 +438,10 @@ export class ReferenceEngine {
   // ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #place(command: PlaceCommand): number {
-    const code = this.#identityCode(command) || this.#shapeCode(command, 0, false) || this.#meansCode(command, Math.abs(command.order.size));
+    const code =
+      this.#identityCode(command) ||
+      this.#shapeCode(command, 0, false) ||
+      this.#meansCode(command, Math.abs(command.order.size));
     if (code !== 0) return code;
     const lots = Math.abs(command.order.size);
     const taker: ReferenceOrder = { ...command, id: this.#accepted + 1, open: lots, inRing: false };
@@ -386,7 +452,11 @@ export class ReferenceEngine {
       const { limitPrice, account } = maker.order;
       const take = Math.min(this.#reducible(taker), this.#reducible(maker));
       const stale = this.timeMs > marksUntilOf(this.ledger, this.standing(account));
-      if (sideOf(taker) * limitPrice > sideOf(taker) * command.order.limitPrice || this.#sameOwner(account, command.order.account)) return 2036;
+      if (
+        sideOf(taker) * limitPrice > sideOf(taker) * command.order.limitPrice ||
+        this.#sameOwner(account, command.order.account)
+      )
+        return 2036;
       if (stale || take === 0 || !this.#isFillAllowed(taker, limitPrice, take)) return 2036;
     }
     this.#accepted += 1;
@@ -428,7 +498,15 @@ export class ReferenceEngine {
     const reason = this.#match(taker, covered);
     if (taker.open === 0) return;
     if (reason === 0 && taker.timeInForce === "gtc") this.orders.push(taker);
-    else this.#sink.onCancelled(taker.id, taker.order.account, taker.order.nonce, instrumentOf(taker), taker.open, reason || 3);
+    else
+      this.#sink.onCancelled(
+        taker.id,
+        taker.order.account,
+        taker.order.nonce,
+        instrumentOf(taker),
+        taker.open,
+        reason || 3,
+      );
   }
 
   #match(taker: ReferenceOrder, covered: boolean): number {
@@ -475,7 +553,19 @@ export class ReferenceEngine {
     maker.open -= lots;
     taker.open -= lots;
     const [makerPays, takerPays] = fills.map(({ fee }) => Number(fee)) as [number, number];
-    this.#sink.onFill(maker.order.account, maker.order.nonce, taker.order.account, taker.order.nonce, instrument, price, lots, side, makerPays, takerPays, this.#cycles);
+    this.#sink.onFill(
+      maker.order.account,
+      maker.order.nonce,
+      taker.order.account,
+      taker.order.nonce,
+      instrument,
+      price,
+      lots,
+      side,
+      makerPays,
+      takerPays,
+      this.#cycles,
+    );
     if (maker.open === 0) this.orders.splice(this.orders.indexOf(maker), 1);
   }
 
@@ -506,10 +596,18 @@ export class ReferenceEngine {
     const wanted: number[] = [];
     for (let number = 0; number < this.ledger.instrumentCount; number++) {
       const cell = cellOf(this.ledger, number);
-      const priceable = cell.kind === InstrumentKind.perpetual || after.surfaces.some((surface) => surface.expiryMs === cell.expiryMs);
+      const priceable =
+        cell.kind === InstrumentKind.perpetual || after.surfaces.some((surface) => surface.expiryMs === cell.expiryMs);
       if (cell.underlying !== underlying || cell.status !== 1 || !priceable) continue;
-      const isUsed = this.orders.some((order) => instrumentOf(order) === number) || this.ledger.accountNumbers().some((account) => this.#held(account, number) !== 0);
-      if (isUsed || cell.rowEpoch === 0 || after.reportMs - cell.rowTimeMs > this.ledger.parameters.risk.markAgeMaxMs / 2) wanted.push(number);
+      const isUsed =
+        this.orders.some((order) => instrumentOf(order) === number) ||
+        this.ledger.accountNumbers().some((account) => this.#held(account, number) !== 0);
+      if (
+        isUsed ||
+        cell.rowEpoch === 0 ||
+        after.reportMs - cell.rowTimeMs > this.ledger.parameters.risk.markAgeMaxMs / 2
+      )
+        wanted.push(number);
     }
     do {
       const instruments = wanted.splice(0, 16);
@@ -520,12 +618,18 @@ export class ReferenceEngine {
       if (fundingAfter !== fundingBefore) this.#sink.onFunding(after.perpetual, fundingBefore, fundingAfter);
     }
     const affected = this.ledger.accountNumbers().filter((account) => {
-      const instruments = [...this.standing(account).holdings.keys(), ...this.orders.filter((order) => order.order.account === account).map(instrumentOf)];
-      return account >= 2 && instruments.some((instrument) => cellOf(this.ledger, instrument).underlying === underlying);
+      const instruments = [
+        ...this.standing(account).holdings.keys(),
+        ...this.orders.filter((order) => order.order.account === account).map(instrumentOf),
+      ];
+      return (
+        account >= 2 && instruments.some((instrument) => cellOf(this.ledger, instrument).underlying === underlying)
+      );
     });
     for (const account of affected) {
       for (const order of this.orders.filter((one) => one.order.account === account).sort((a, b) => a.id - b.id)) {
-        if (BigInt(order.order.maxFeePerLot) < makerFee(this.ledger, instrumentOf(order), order.order.limitPrice)) this.#cancel(order, 9);
+        if (BigInt(order.order.maxFeePerLot) < makerFee(this.ledger, instrumentOf(order), order.order.limitPrice))
+          this.#cancel(order, 9);
       }
       this.#cancelUncovered(account);
     }
@@ -538,10 +642,14 @@ export class ReferenceEngine {
     if (standing.holdings.size === 0) return this.#tellBadDebt(account);
     const start = figuresOf(this.ledger, standing, []);
     if (start.equity + this.#credit(account) >= start.maintenance) return;
-    for (const order of this.orders.filter((one) => one.order.account === account).sort((a, b) => a.id - b.id)) this.#cancel(order, 11);
+    for (const order of this.orders.filter((one) => one.order.account === account).sort((a, b) => a.id - b.id))
+      this.#cancel(order, 11);
     const cell = this.ledger.account(account);
     const instruments = [...standing.holdings.keys()];
-    const isNewer = instruments.some((number) => (this.ledger.underlying(cellOf(this.ledger, number).underlying)?.reportMs ?? 0) > (cell?.liquidationMs ?? 0));
+    const isNewer = instruments.some(
+      (number) =>
+        (this.ledger.underlying(cellOf(this.ledger, number).underlying)?.reportMs ?? 0) > (cell?.liquidationMs ?? 0),
+    );
     if (this.timeMs > marksUntilOf(this.ledger, standing) || !isNewer) return;
     const planned = planLiquidation(
       this.ledger,
@@ -560,13 +668,31 @@ export class ReferenceEngine {
     );
     const legs = planned?.cycle.legs ?? [];
     const penalty = legs.reduce((sum, leg) => sum + leg.fee, 0);
-    this.#sink.onLiquidation(account, Number(start.equity), Number(start.initial), Number(start.maintenance), legs.length, penalty);
+    this.#sink.onLiquidation(
+      account,
+      Number(start.equity),
+      Number(start.initial),
+      Number(start.maintenance),
+      legs.length,
+      penalty,
+    );
     if (planned === null) return;
     let deltas = legs.length;
     for (const { maker, lots, price, side, instrument, penaltyPerLot } of planned.fills) {
       maker.open -= lots;
       const fee = Number(BigInt(lots) * makerFee(this.ledger, instrument, price));
-      this.#sink.onLiquidationFill(maker.order.account, maker.order.nonce, account, instrument, price, lots, side, fee, lots * Number(penaltyPerLot), this.#cycles);
+      this.#sink.onLiquidationFill(
+        maker.order.account,
+        maker.order.nonce,
+        account,
+        instrument,
+        price,
+        lots,
+        side,
+        fee,
+        lots * Number(penaltyPerLot),
+        this.#cycles,
+      );
       deltas += 1;
     }
     this.#cycle(planned.cycle, planned.fills.length, deltas);
@@ -594,9 +720,15 @@ export class ReferenceEngine {
     });
     if (settled.length === 0) return 804;
     if (settled.length > 64) throw new Error("reference: one cycle of instruments");
-    const verdict = this.#tryCycle({ ...command, kind: "expiry", instruments: settled, realisations: [] } as unknown as Cycle, 0, settled.length);
+    const verdict = this.#tryCycle(
+      { ...command, kind: "expiry", instruments: settled, realisations: [] } as unknown as Cycle,
+      0,
+      settled.length,
+    );
     if (!verdict.ok) return verdict.rejection.code;
-    const holders = this.ledger.accountNumbers().filter((account) => settled.some((number) => this.#held(account, number) !== 0));
+    const holders = this.ledger
+      .accountNumbers()
+      .filter((account) => settled.some((number) => this.#held(account, number) !== 0));
     let realisations = holders.map((account) => ({
       account,
       positionCount: this.standing(account).holdings.size,
@@ -605,9 +737,14 @@ export class ReferenceEngine {
     const total = realisations.length;
     while (realisations.length > 0) {
       let part = realisations.slice(0, 16);
-      const cycleFor = (some: typeof part): Cycle => ({ ...command, kind: "expiry", instruments: [], realisations: some }) as unknown as Cycle;
+      const cycleFor = (some: typeof part): Cycle =>
+        ({ ...command, kind: "expiry", instruments: [], realisations: some }) as unknown as Cycle;
       while (cycleWeight(cycleFor(part)) > CYCLE_WEIGHT_MAX) part = part.slice(0, -1);
-      this.#cycle(cycleFor(part), 0, part.reduce((sum, one) => sum + one.instruments.length, 0));
+      this.#cycle(
+        cycleFor(part),
+        0,
+        part.reduce((sum, one) => sum + one.instruments.length, 0),
+      );
       realisations = realisations.slice(part.length);
     }
     for (const account of holders) {
@@ -635,7 +772,11 @@ export class ReferenceEngine {
       const { underlying, expiryMs } = cellOf(this.ledger, number);
       this.#sink.onListed(number, underlying, expiryMs);
     }
-    const accounts = new Set(entries.flatMap((entry) => (entry.type === "listSeries" || !this.#isTrader(entry.account) ? [] : [entry.account as number])));
+    const accounts = new Set(
+      entries.flatMap((entry) =>
+        entry.type === "listSeries" || !this.#isTrader(entry.account) ? [] : [entry.account as number],
+      ),
+    );
     for (const account of [...accounts].sort((a, b) => a - b)) {
       for (const order of this.orders.filter((one) => one.order.account === account).sort((a, b) => a.id - b.id)) {
         if (order.order.nonce < (this.ledger.account(account)?.minNonce ?? 0)) this.#cancel(order, 13);
@@ -658,7 +799,11 @@ export class ReferenceEngine {
     this.#closeTrades();
     const positionCount = this.standing(account).holdings.size;
     const number = this.ledger.outboxCount;
-    const verdict = this.#tryCycle({ kind: "outbound", timeMs, withdrawals: [{ withdrawal, signature, positionCount }] }, 0, 1);
+    const verdict = this.#tryCycle(
+      { kind: "outbound", timeMs, withdrawals: [{ withdrawal, signature, positionCount }] },
+      0,
+      1,
+    );
     if (!verdict.ok) return verdict.rejection.code;
     this.#lastNonce.set(account, nonce);
     this.#sink.onWithdrawal(number, account, amount);

@@ -1,6 +1,12 @@
 // What a liquidation takes, said plainly: of all legs the one that releases most per cost, lot by lot until E − M stops
 // rising or the target is met, until the slice is used.
-import { cycleWeight, CYCLE_WEIGHT_MAX, type LedgerState, type LiquidationCycle, type TradeAccount } from "@tidemark/ledger";
+import {
+  CYCLE_WEIGHT_MAX,
+  cycleWeight,
+  type LedgerState,
+  type LiquidationCycle,
+  type TradeAccount,
+} from "@tidemark/ledger";
 import {
   cellOf,
   figuresOf,
@@ -64,7 +70,14 @@ function after(ledger: LedgerState, standing: Standing, fill: Omit<ReferenceLiqu
   return next;
 }
 
-function choose(ledger: LedgerState, account: number, start: Standing, timeMs: number, bookOf: BookOf, makersMax: number): ReferenceLiquidationFill[] {
+function choose(
+  ledger: LedgerState,
+  account: number,
+  start: Standing,
+  timeMs: number,
+  bookOf: BookOf,
+  makersMax: number,
+): ReferenceLiquidationFill[] {
   const credit = BigInt(ledger.account(account)?.credit ?? 0);
   const { risk } = ledger.parameters;
   const fills: ReferenceLiquidationFill[] = [];
@@ -152,7 +165,14 @@ function choose(ledger: LedgerState, account: number, start: Standing, timeMs: n
   return fills;
 }
 
-function cycleFor(ledger: LedgerState, account: number, start: Standing, timeMs: number, fills: ReferenceLiquidationFill[], tradesOf: TradesOf): LiquidationCycle {
+function cycleFor(
+  ledger: LedgerState,
+  account: number,
+  start: Standing,
+  timeMs: number,
+  fills: ReferenceLiquidationFill[],
+  tradesOf: TradesOf,
+): LiquidationCycle {
   const legs = [...new Set(fills.map(({ instrument }) => instrument))].map((instrument) => {
     const own = fills.filter((fill) => fill.instrument === instrument);
     const tick = BigInt(cellOf(ledger, instrument).tickValueMicroUsdc);
@@ -171,5 +191,12 @@ function cycleFor(ledger: LedgerState, account: number, start: Standing, timeMs:
       fee: BigInt(lots) * makerFee(ledger, instrument, price),
     })),
   );
-  return { kind: "liquidation", timeMs, account, positionCount: start.holdings.size, legs, counterparties } as unknown as LiquidationCycle;
+  return {
+    kind: "liquidation",
+    timeMs,
+    account,
+    positionCount: start.holdings.size,
+    legs,
+    counterparties,
+  } as unknown as LiquidationCycle;
 }

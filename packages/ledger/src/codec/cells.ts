@@ -40,7 +40,10 @@ function packPositions(positions: readonly Position[]): Uint8Array {
   assert(positions.length <= POSITIONS_MAX, "positions");
   for (let i = 0; i < positions.length; i++) {
     const { instrument, size, fundingIndex } = positions[i] as Position;
-    assert(instrument >= 0 && instrument < 2 ** 24 && (size | 0) === size && Number.isSafeInteger(fundingIndex), "position");
+    assert(
+      instrument >= 0 && instrument < 2 ** 24 && (size | 0) === size && Number.isSafeInteger(fundingIndex),
+      "position",
+    );
     const at = i * POSITION_BYTES;
     positionView.setUint16(at, instrument & 0xffff, true);
     positionView.setUint8(at + 2, instrument >>> 16);
@@ -53,7 +56,11 @@ function packPositions(positions: readonly Position[]): Uint8Array {
 }
 
 /** `ringRoot`: the bytes of cell.ringRoot where the caller has them. */
-export function writeAccount(writer: ByteWriter, cell: Readonly<AccountCell>, ringRoot: Uint8Array | null = null): void {
+export function writeAccount(
+  writer: ByteWriter,
+  cell: Readonly<AccountCell>,
+  ringRoot: Uint8Array | null = null,
+): void {
   writer.u32(cell.domain).hex(cell.owner, 20).u8(cell.delegates.length);
   for (const delegate of cell.delegates) writer.hex(delegate.key, 20).u8(delegate.scopes).u64(delegate.expiryMs);
   writer.i64(cell.cash).i64(cell.credit).u48(cell.minNonce).u64(cell.liquidationMs);

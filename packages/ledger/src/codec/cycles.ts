@@ -2,9 +2,9 @@
 // it returned gives its input again. What a well-formed cycle may ask for is decided in kinds/.
 import { assert, assertNever, ByteReader, ByteWriter, DecodeError } from "@tidemark/num";
 import {
+  CYCLE_BYTES_MAX,
   EXPIRIES_MAX,
   EXPIRY_INSTRUMENTS_MAX,
-  CYCLE_BYTES_MAX,
   INBOUND_PER_CYCLE_MAX,
   LIQUIDATION_LEGS_MAX,
   ORACLES_MAX,

@@ -213,8 +213,10 @@ function relationProblems(parameters: RiskParameters): string[] {
   if (parameters.tailMovesPpb.some((move) => Math.abs(move) < parameters.tailDampingPpb)) {
     problems.push("tailMovesPpb: smaller than tailDampingPpb, so that damping would amplify");
   }
-  if (parameters.volatilityMinPpb > parameters.volatilityBaseMaxPpb) problems.push("volatilityMinPpb: above the maximum");
-  if (parameters.fundingDeadBandPpb > parameters.fundingCapPpb) problems.push("fundingDeadBandPpb: above fundingCapPpb");
+  if (parameters.volatilityMinPpb > parameters.volatilityBaseMaxPpb)
+    problems.push("volatilityMinPpb: above the maximum");
+  if (parameters.fundingDeadBandPpb > parameters.fundingCapPpb)
+    problems.push("fundingDeadBandPpb: above fundingCapPpb");
   if (parameters.makerFeePpb > parameters.takerFeePpb) problems.push("makerFeePpb: above takerFeePpb");
   return problems;
 }

@@ -60,7 +60,8 @@ function surfaceVolatility(surface: ExpirySurface, k: bigint, parameters: RiskPa
   const root = 4n * sqrtQ48(mulQ48(quarter, quarter) + mulQ48(quarterS, quarterS));
   const wing = largest(0n, mulQ48(q48OfPpb(surface.rho), z) + root);
   const slope = mulDivFloor(BigInt(surface.b), 1n << 38n, BILLION);
-  const variance46 = mulDivFloor(BigInt(surface.a), 1n << 46n, BILLION) + smallest(mulQ48(wing, slope), 1n << 44n) * 256n;
+  const variance46 =
+    mulDivFloor(BigInt(surface.a), 1n << 46n, BILLION) + smallest(mulQ48(wing, slope), 1n << 44n) * 256n;
   const sigma = sqrtQ48(clamp(0n, variance46, 31n << 46n) * 4n);
   return clamp(q48OfPpb(parameters.volatilityMinPpb), sigma, q48OfPpb(parameters.volatilityBaseMaxPpb));
 }

@@ -19,8 +19,8 @@ import { ROW_LENGTH } from "../limits.ts";
 import { type ExpirySurface, type InstrumentCell, InstrumentKind, type UnderlyingCell } from "../types.ts";
 import {
   isOption,
-  ROLL_SCENARIO_FIRST,
   type RiskParameters,
+  ROLL_SCENARIO_FIRST,
   SCENARIO_COUNT,
   SKEW_SCENARIO_FIRST,
   SPOT_MOVE_COUNT,
@@ -225,7 +225,9 @@ export class RowPricer {
       this.#prepared && instrument.expiryMs === this.#expiryMs && instrument.lotNanoCoin === this.#lotNanoCoin,
       "RowPricer: price() after an accepted prepare() of the same expiry and lot",
     );
-    const refusal = isOption(kind) ? this.#optionValues(instrument.strike, kind === InstrumentKind.call) : this.#linearValues();
+    const refusal = isOption(kind)
+      ? this.#optionValues(instrument.strike, kind === InstrumentKind.call)
+      : this.#linearValues();
     if (refusal !== RowRefusal.none) return refusal;
     const values = this.#values;
     const mark = values[0] as number;

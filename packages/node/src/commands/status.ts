@@ -8,10 +8,14 @@ import { parseStatus } from "../status.ts";
 export async function status(flags: Record<string, unknown>): Promise<ExitCode> {
   const folder = existingDataFolder(String(flags["dataDir"]));
   if (!existsSync(folder.status)) {
-    throw new NodeError("NO_STATUS", `the venue in ${folder.path} has not written a status yet`, { exitCode: ExitCode.environment });
+    throw new NodeError("NO_STATUS", `the venue in ${folder.path} has not written a status yet`, {
+      exitCode: ExitCode.environment,
+    });
   }
   const text = readFileSync(folder.status, "utf8");
   const width = process.stdout.columns ?? 120;
-  process.stdout.write(flags["json"] === true ? `${text.trim()}\n` : `${dashboard(parseStatus(text), width).join("\n")}\n`);
+  process.stdout.write(
+    flags["json"] === true ? `${text.trim()}\n` : `${dashboard(parseStatus(text), width).join("\n")}\n`,
+  );
   return ExitCode.ok;
 }

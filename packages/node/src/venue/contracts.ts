@@ -1,12 +1,19 @@
 // Stage 3: the contracts and the venue's parameters.
 import { existsSync } from "node:fs";
-import { checkDeployment, type Deployment, deployVenue, developmentAccount, readDeployment, writeDeployment } from "@tidemark/chain";
+import {
+  checkDeployment,
+  type Deployment,
+  deployVenue,
+  developmentAccount,
+  readDeployment,
+  writeDeployment,
+} from "@tidemark/chain";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import type { DataFolder } from "../dataFolder.ts";
-import { floorKey } from "../market/traders.ts";
 import type { OracleKey } from "../market/oracle.ts";
+import { floorKey } from "../market/traders.ts";
 import { signer } from "../signatures/signer.ts";
 import type { VenueL1 } from "./l1.ts";
 
@@ -53,7 +60,12 @@ function parametersOf(config: Config, seed: number, chainId: number): ParameterS
   return { ...parameters, risk: { ...parameters.risk, markAgeMaxMs } };
 }
 
-export async function openContracts(config: Config, folder: DataFolder, l1: VenueL1, seed: number): Promise<Deployment> {
+export async function openContracts(
+  config: Config,
+  folder: DataFolder,
+  l1: VenueL1,
+  seed: number,
+): Promise<Deployment> {
   if (existsSync(folder.deployment)) {
     const deployment = await readDeployment(folder.deployment);
     await checkDeployment(l1.client, deployment);

@@ -17,9 +17,13 @@ function runFileOf(folder: DataFolder, config: Config): RunFile | null {
   ];
   for (const [name, wanted, kept] of asked) {
     if (wanted !== undefined && wanted !== kept) {
-      throw new NodeError("RUN_DIFFERS", `${name}: this data folder runs with ${String(kept)}, asked for ${String(wanted)}`, {
-        exitCode: ExitCode.usage,
-      });
+      throw new NodeError(
+        "RUN_DIFFERS",
+        `${name}: this data folder runs with ${String(kept)}, asked for ${String(wanted)}`,
+        {
+          exitCode: ExitCode.usage,
+        },
+      );
     }
   }
   return known;
@@ -38,7 +42,10 @@ export async function openMarket(config: Config, folder: DataFolder): Promise<Ma
   const common = { seed, ...(startMs === undefined ? {} : { startMs }) };
   const source = replay === null ? new SimulatedSource(common) : await openReplay({ folder: replay, ...common });
   if (known === null) {
-    writeFileWhole(folder.run, JSON.stringify({ seed, replay, startMs: source.startMs, cycleAgeMaxMs: config.cycleAgeMaxMs } satisfies RunFile));
+    writeFileWhole(
+      folder.run,
+      JSON.stringify({ seed, replay, startMs: source.startMs, cycleAgeMaxMs: config.cycleAgeMaxMs } satisfies RunFile),
+    );
   }
   return source;
 }

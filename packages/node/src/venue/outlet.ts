@@ -36,17 +36,39 @@ export class Outlet implements EventSink {
     this.#tally.onAccepted(orderId, account, nonce, instrument);
   }
 
-  onAmended(_orderId: number, account: number, nonce: number, replaces: number, _price: number, openLots: number): void {
+  onAmended(
+    _orderId: number,
+    account: number,
+    nonce: number,
+    replaces: number,
+    _price: number,
+    openLots: number,
+  ): void {
     this.#tally.onAmended();
     this.#hold((floor) => floor.onAmended(account, nonce, replaces, openLots));
   }
 
-  onFill(makerAccount: number, makerNonce: number, takerAccount: number, takerNonce: number, _instrument: number, _price: number, lots: number): void {
+  onFill(
+    makerAccount: number,
+    makerNonce: number,
+    takerAccount: number,
+    takerNonce: number,
+    _instrument: number,
+    _price: number,
+    lots: number,
+  ): void {
     this.#tally.onFill();
     this.#hold((floor) => floor.onFill(makerAccount, makerNonce, takerAccount, takerNonce, lots));
   }
 
-  onLiquidationFill(makerAccount: number, makerNonce: number, account: number, _instrument: number, _price: number, lots: number): void {
+  onLiquidationFill(
+    makerAccount: number,
+    makerNonce: number,
+    account: number,
+    _instrument: number,
+    _price: number,
+    lots: number,
+  ): void {
     this.#tally.onLiquidationFill();
     this.#hold((floor) => floor.onLiquidationFill(makerAccount, makerNonce, account, lots));
   }
@@ -65,7 +87,14 @@ export class Outlet implements EventSink {
     this.#tally.onCycle(record);
   }
 
-  onLiquidation(account: number, equity: number, initial: number, maintenance: number, legs: number, penalty: number): void {
+  onLiquidation(
+    account: number,
+    equity: number,
+    initial: number,
+    maintenance: number,
+    legs: number,
+    penalty: number,
+  ): void {
     this.#tally.onLiquidation(account, equity, initial, maintenance, legs, penalty);
   }
 
@@ -73,7 +102,13 @@ export class Outlet implements EventSink {
     this.#tally.onFunding();
   }
 
-  onExpiry(underlying: number, expiryMs: number, settlementPrice: number, instruments: number, realisations: number): void {
+  onExpiry(
+    underlying: number,
+    expiryMs: number,
+    settlementPrice: number,
+    instruments: number,
+    realisations: number,
+  ): void {
     this.#tally.onExpiry(underlying, expiryMs, settlementPrice, instruments, realisations);
   }
 

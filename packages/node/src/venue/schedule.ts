@@ -22,7 +22,13 @@ export class Schedule {
     const due = new Map<string, { underlying: UnderlyingNumber; expiryMs: TimestampMs }>();
     for (let number = 0; number < engine.ledger.instrumentCount; number++) {
       const cell = engine.ledger.instrument(number);
-      if (cell === undefined || cell.status !== InstrumentStatus.listed || cell.expiryMs === 0 || cell.expiryMs > timeMs) continue;
+      if (
+        cell === undefined ||
+        cell.status !== InstrumentStatus.listed ||
+        cell.expiryMs === 0 ||
+        cell.expiryMs > timeMs
+      )
+        continue;
       due.set(`${cell.expiryMs}/${cell.underlying}`, { underlying: cell.underlying, expiryMs: cell.expiryMs });
     }
     return [...due.values()]

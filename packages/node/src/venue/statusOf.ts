@@ -1,7 +1,7 @@
 // The status of a running venue, gathered from its parts.
 import type { VenueStatus } from "../status.ts";
-import type { Venue } from "./venue.ts";
 import { liabilitiesOf } from "./liabilities.ts";
+import type { Venue } from "./venue.ts";
 
 const BATCHES_SHOWN = 8;
 /** Rates are over the time since the last status, smoothed so that they can be read. */

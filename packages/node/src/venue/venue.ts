@@ -119,7 +119,7 @@ export class Venue {
         break;
       }
       this.#steps++;
-      const { timeMs, jump } = source.clock(this.#timeMs + config.speed * config.stepWallMs);
+      const { timeMs, jump } = source.clock(this.#timeMs + Math.max(1, Math.round(config.speed * config.stepWallMs)));
       if (timeMs > source.endMs) {
         this.parts.tally.tell("the recorded data end here");
         break;
