@@ -11,7 +11,7 @@ const LINES_SHOWN_MAX = 200;
 const PARTS = [
   ["types", binary("typescript/bin/tsc"), ["-b", ".", "bench"]],
   ["types of tests", binary("typescript/bin/tsc"), ["-p", "tools/tsconfig.tests.json"]],
-  ["lint and format", binary("@biomejs/biome/bin/biome"), ["ci", "--error-on-warnings", "."]],
+  ["lint and format", binary("@biomejs/biome/bin/biome"), ["ci", "--colors=off", "--error-on-warnings", "."]],
   ["import directions", "tools/check-boundaries.mjs", ["--check"]],
   ["generated limits", "tools/generate-limits.mjs", ["--check"]],
   ["generated Solidity vectors", "tools/generate-solidity-vectors.mjs", ["--check"]],

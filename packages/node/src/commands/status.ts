@@ -14,8 +14,15 @@ export async function status(flags: Record<string, unknown>): Promise<ExitCode> 
   }
   const text = readFileSync(folder.status, "utf8");
   const width = process.stdout.columns ?? 120;
-  process.stdout.write(
-    flags["json"] === true ? `${text.trim()}\n` : `${dashboard(parseStatus(text), width).join("\n")}\n`,
-  );
+  let lines: string[];
+  try {
+    lines = dashboard(parseStatus(text), width);
+  } catch (cause) {
+    throw new NodeError("FILE_INVALID", `${folder.status} is damaged: ${String(cause)}`, {
+      exitCode: ExitCode.environment,
+      cause,
+    });
+  }
+  process.stdout.write(flags["json"] === true ? `${text.trim()}\n` : `${lines.join("\n")}\n`);
   return ExitCode.ok;
 }
