@@ -26,6 +26,7 @@ import {
   type ExpirySurface,
   encodeInboundEntry,
   type InboundEntry,
+  type Order,
   type SignaturePort,
 } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
