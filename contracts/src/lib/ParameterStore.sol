@@ -10,6 +10,8 @@ struct Parameters {
     bytes32 separator;
     uint256 domain;
     uint256 chainId;
+    /// The contract that orders are signed for and that pays withdrawals.
+    uint256 custody;
     /// @dev 20 bytes each.
     uint256 oracles;
     uint256 oracleCount;
@@ -87,6 +89,7 @@ library ParameterReader {
     function _parse(Parameters memory parameters, uint256 offset, uint256 end) private pure {
         parameters.domain = Cells.read(offset + 2, 4);
         parameters.chainId = Cells.read(offset + 6, 8);
+        parameters.custody = uint256(uint160(Cells.readAddress(offset + 14)));
         parameters.separator = Signatures.domainSeparator(parameters.chainId, Cells.readAddress(offset + 14));
         parameters.oracleCount = Cells.read8(offset + 34);
         parameters.oracles = offset + HEAD_BYTES;

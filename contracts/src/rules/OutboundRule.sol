@@ -96,6 +96,8 @@ contract OutboundRule is CycleRule {
         }
         bool isPayable = PayloadReader.read(item + ASSET, 2) == 0
             && PayloadReader.read(item + DESTINATION_CHAIN, 8) == run.parameters.chainId;
+        uint256 recipient = PayloadReader.readBig(item + RECIPIENT, 20);
+        if (recipient == 0 || recipient == run.parameters.custody) isPayable = false;
         if (!isPayable) return (RejectionCodes.OUTBOUND_DOMAIN_OR_ASSET, account, 0);
         if (run.timeMs >= PayloadReader.read(item + EXPIRY_MS, 6)) {
             return (RejectionCodes.OUTBOUND_EXPIRED, account, 0);

@@ -212,6 +212,15 @@ describe("outbound", () => {
       RejectionCode.OUTBOUND_DOMAIN_OR_ASSET,
     );
   });
+
+  test("nobody is sent money that the custody would refuse to pay", () => {
+    for (const recipient of [`0x${"0".repeat(40)}` as const, venue.state.parameters.verifyingContract]) {
+      expect(codeOf(venue.withdrawal({ account: 2, amount: 1, recipient }))).toBe(
+        RejectionCode.OUTBOUND_DOMAIN_OR_ASSET,
+      );
+    }
+    expect(codeOf(venue.withdrawal({ account: 2, amount: 1 }))).toBe(0);
+  });
 });
 
 describe("expiry", () => {

@@ -253,7 +253,7 @@ test("random drafts: roots equal a full recomputation, totals hold, dropped draf
       expect(naiveRoot(restored)).toBe(state.root());
       for (const number of numbers) expect(restored.account(number)).toEqual(state.account(number));
     }),
-    { numRuns: 60 },
+    { numRuns: 120 },
   );
   expect(trades).toBeGreaterThan(100);
 });

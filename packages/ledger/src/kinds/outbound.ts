@@ -14,6 +14,7 @@ import { isTradingAccount } from "./trade.ts";
 /** outboxCount is a u32. */
 export const OUTBOX_COUNT_MAX = 2 ** 32 - 1;
 const USDC = 0;
+const ZERO_ADDRESS = `0x${"0".repeat(40)}`;
 
 /** Losses that nobody has paid yet exceed what the insurance can pay: nobody leaves before the others. */
 export function hasBadDebt(draft: Draft): boolean {
@@ -35,8 +36,10 @@ function isSlotTaken(slot: Readonly<RingSlot> | undefined, nonce: number, timeMs
 
 /** Another chain has no custody that could pay: such a withdrawal would be lost. */
 function isPayable(withdrawal: Readonly<Withdrawal>, context: CycleContext): boolean {
-  const { domain, chainId } = context.parameters;
-  return withdrawal.domain === domain && withdrawal.asset === USDC && withdrawal.destinationChain === chainId;
+  const { domain, chainId, verifyingContract } = context.parameters;
+  if (withdrawal.domain !== domain || withdrawal.asset !== USDC || withdrawal.destinationChain !== chainId)
+    return false;
+  return withdrawal.recipient !== ZERO_ADDRESS && withdrawal.recipient !== verifyingContract;
 }
 
 function withdrawalCode(

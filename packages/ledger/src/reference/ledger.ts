@@ -198,6 +198,8 @@ function referenceOutbound(context: ReferenceContext, cycle: OutboundCycle): Fau
     if (cell.positions.length !== positionCount) return no(1001);
     if (w.domain !== state.globals.domain || w.asset !== 0n) return no(1002);
     if (w.destinationChain !== BigInt(parameters.chainId)) return no(1002);
+    const { recipient } = withdrawal;
+    if (BigInt(recipient) === 0n || BigInt(recipient) === BigInt(parameters.verifyingContract)) return no(1002);
     if (timeMs >= w.expiryMs) return no(1003);
     if (w.nonce < cell.minNonce) return no(1004);
     const ring = state.rings.get(w.account) ?? new Map();

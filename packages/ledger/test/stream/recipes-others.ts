@@ -214,7 +214,14 @@ export const OUTBOUND_FAULTS: readonly (readonly [number, Recipe])[] = [
   ],
   [
     RejectionCode.OUTBOUND_DOMAIN_OR_ASSET,
-    withdrawing((stream) => stream.random.pick([{ asset: 1 }, { destinationChain: 1 }])),
+    withdrawing((stream) =>
+      stream.random.pick([
+        { asset: 1 },
+        { destinationChain: 1 },
+        { recipient: `0x${"0".repeat(40)}` as const },
+        { recipient: stream.venue.state.parameters.verifyingContract },
+      ]),
+    ),
   ],
   [RejectionCode.OUTBOUND_EXPIRED, withdrawing((stream) => ({ expiryMs: at(stream.venue.timeMs) }))],
   [

@@ -124,9 +124,9 @@ it("a reorg below the finalised block stops the venue, and keeps it stopped", { 
   await rpc(l1Of(data).url, "anvil_reorg", [20, []]);
   const ended = await venue.end();
   expect(ended.errors).toMatch(/error FINALISED_REORG: finalised L1 block \d+ was 0x[0-9a-f]{64} and is 0x/);
-  expect(ended.code).toBe(3);
+  expect(ended.code).toBe(1);
   const next = await new VenueProcess(parameters).end();
   expect(next.errors).toMatch(/error (FINALISED_REORG|DEPLOYMENT_MISMATCH)/);
-  expect(next.code).toBe(3);
+  expect(next.code).toBe(1);
   await expect.poll(() => processesWith(folder), { timeout: 10_000 }).toEqual([]);
 });
