@@ -68,6 +68,9 @@ interface IBatchChain {
 
     function lastFinal() external view returns (uint64);
 
+    /// @notice Time of the last drop, in seconds; deadlines that a drop moves are counted from it.
+    function lastDropAt() external view returns (uint64);
+
     /// @notice The record of a batch of the chain, 0 being genesis.
     function batch(uint64 number) external view returns (Batch memory);
 
