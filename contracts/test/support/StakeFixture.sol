@@ -123,6 +123,14 @@ abstract contract StakeFixture is Fixture {
         return header.number;
     }
 
+    /// @notice A batch that consumes the queue up to `cursor` only.
+    function postCursorAs(address proposer, bytes32 root, uint64 cursor) internal {
+        (BatchHeader memory header, bytes memory data) = nextBatch(1, root);
+        header.inboundCursor = cursor;
+        header.inboundHash = custody.queueHash(cursor);
+        postAs(proposer, header, data);
+    }
+
     /// @notice Drops a batch and slashes its proposer, as the dispute contract does in one call.
     function convict(uint64 number, address challenger) internal {
         address proposer = chain.batch(number).proposer;
