@@ -6,7 +6,7 @@ import {SingleProposer} from "../../src/policy/SingleProposer.sol";
 import {TestUsdc} from "../../dev/TestUsdc.sol";
 import {BatchChain} from "../../src/chain/BatchChain.sol";
 import {Batch} from "../../src/chain/IBatchChain.sol";
-import {Custody} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms} from "../../src/custody/Custody.sol";
 import {CyclesTree} from "../../src/lib/CyclesTree.sol";
 import {Fixture} from "../support/Fixture.sol";
 import {Vm} from "../support/Vm.sol";
@@ -63,7 +63,10 @@ contract SettlementVectorsTest is Fixture {
             proposers,
             DISPUTE
         );
-        custody = new Custody(usdc, chain, vm.parseJsonAddress(json, ".lister"), FORCED_PERIOD, ESCAPE);
+        CustodyTerms memory terms = custodyTerms(usdc);
+        terms.lister = vm.parseJsonAddress(json, ".lister");
+        terms.governor = vm.parseJsonAddress(json, ".governor");
+        custody = new Custody(terms);
         vm.deal(PROPOSER, 100 ether);
     }
 

@@ -5,7 +5,7 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {TestUsdc} from "../../dev/TestUsdc.sol";
 import {BatchChain} from "../../src/chain/BatchChain.sol";
 import {Batch, BatchHeader} from "../../src/chain/IBatchChain.sol";
-import {Custody, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {IFinalityPolicy} from "../../src/policy/IFinalityPolicy.sol";
 import {SingleProposer} from "../../src/policy/SingleProposer.sol";
@@ -23,6 +23,7 @@ abstract contract Fixture is VmTest {
     address internal constant DISPUTE = address(0x1002);
     address internal constant LISTER = address(0x1003);
     address internal constant ESCAPE = address(0x1004);
+    address internal constant GOVERNOR = address(0x1005);
     address internal constant ALICE = address(0x2001);
     address internal constant BOB = address(0x2002);
 
@@ -39,8 +40,13 @@ abstract contract Fixture is VmTest {
         SingleProposer proposers = new SingleProposer(PROPOSER);
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         chain = new BatchChain(predicted, genesisRoot, DOMAIN, BOND, policy, proposers, DISPUTE);
-        custody = new Custody(token, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        custody = new Custody(custodyTerms(token));
         vm.deal(PROPOSER, 1_000 ether);
+    }
+
+    /// @notice Of a custody at the chain that stands.
+    function custodyTerms(IERC20Metadata token) internal view returns (CustodyTerms memory) {
+        return CustodyTerms(token, chain, LISTER, GOVERNOR, FORCED_PERIOD, ESCAPE);
     }
 
     function fund(address account, uint256 amount) internal {
