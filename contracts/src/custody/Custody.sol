@@ -7,10 +7,11 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IBatchChain} from "../chain/IBatchChain.sol";
 import {Limits} from "../lib/Limits.sol";
-import {LittleEndian} from "../lib/LittleEndian.sol";
 import {MerklePath} from "../lib/MerklePath.sol";
+import {OutboxLeaf} from "../lib/OutboxLeaf.sol";
 import {ICustody} from "./ICustody.sol";
 import {IInboundQueue} from "./IInboundQueue.sol";
+import {OutboxCell} from "./OutboxCell.sol";
 
 /// @notice What a custody is made with.
 struct CustodyTerms {
@@ -35,15 +36,6 @@ struct StateRoots {
     bytes32 underlyingsRoot;
     bytes32 outboxRoot;
     bytes32 globalsHash;
-}
-
-/// @notice A withdrawal as the ledger's outbox holds it.
-struct OutboxCell {
-    uint24 account;
-    uint16 asset;
-    uint64 amount;
-    uint64 destinationChain;
-    address recipient;
 }
 
 /// @title The vault, the inbound queue and the claims on the outbox
@@ -318,7 +310,7 @@ contract Custody is ICustody, ReentrancyGuardTransient {
         if (cell.destinationChain != block.chainid) revert ChainMismatch(cell.destinationChain);
         if (cell.recipient == address(0) || cell.recipient == address(this)) revert RecipientInvalid(cell.recipient);
         if (path.length != OUTBOX_DEPTH) revert PathLength(path.length);
-        bytes32 leaf = _outboxLeaf(cell);
+        bytes32 leaf = OutboxLeaf.hash(cell);
         bytes32 computed = MerklePath.root(leaf, withdrawalNumber, path);
         if (computed != roots.outboxRoot) revert OutboxRootMismatch(roots.outboxRoot, computed);
         if (claimedLeafOf[withdrawalNumber] != 0) revert AlreadyClaimed(withdrawalNumber);
@@ -385,17 +377,5 @@ contract Custody is ICustody, ReentrancyGuardTransient {
         queueLength = index + 1;
         queueHash[index + 1] = hash;
         emit InboundQueued(index, entry, hash, uint64(block.timestamp));
-    }
-
-    function _outboxLeaf(OutboxCell calldata cell) private pure returns (bytes32) {
-        return keccak256(
-            abi.encodePacked(
-                LittleEndian.u24(cell.account),
-                LittleEndian.u16(cell.asset),
-                LittleEndian.u64(cell.amount),
-                LittleEndian.u64(cell.destinationChain),
-                cell.recipient
-            )
-        );
     }
 }

@@ -14,6 +14,9 @@ interface ICustody is IInboundQueue {
     /// @notice Seconds that the venue has to consume a forced entry.
     function forcedPeriodSeconds() external view returns (uint64);
 
+    /// @notice Only caller of `freeze` and `release`; zero = nobody.
+    function escape() external view returns (address);
+
     /// @notice Who opened the account; zero for none, the treasury and the insurance.
     function ownerOf(uint24 account) external view returns (address);
 
