@@ -33,6 +33,8 @@ export interface DeployOptions extends WaitOptions {
   proposer: Address;
   /** Only sender of listSeries. */
   lister: Address;
+  /** Only sender of adminChange; nobody unless given. */
+  governor?: Address;
   windowSeconds: number;
   /** From a batch's proof to its finality; absent = a third of the window. */
   guardSeconds?: number;
@@ -92,11 +94,14 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
       },
     ]),
     creation(deployer, "Custody", custodyAbi as Abi, custodyBytecode, [
-      token,
-      batchChain,
-      options.lister,
-      BigInt(options.forcedPeriodSeconds),
-      options.escape ?? zeroAddress,
+      {
+        token,
+        batchChain,
+        lister: options.lister,
+        governor: options.governor ?? zeroAddress,
+        forcedPeriodSeconds: BigInt(options.forcedPeriodSeconds),
+        escape: options.escape ?? zeroAddress,
+      },
     ]),
   ];
   if (makesToken) calls.unshift(creation(deployer, "TestUsdc", testUsdcAbi as Abi, testUsdcBytecode, []));
