@@ -54,15 +54,15 @@ abstract contract StakeFixture is Fixture {
     }
 
     function finalityPolicy() private returns (FixedWindowPolicy) {
-        return new FixedWindowPolicy(WINDOW);
+        return new FixedWindowPolicy(WINDOW, GUARD);
     }
 
     function makeChain(address custodyAddress, FixedWindowPolicy policy) private returns (BatchChain) {
-        return new BatchChain(custodyAddress, GENESIS_ROOT, DOMAIN, BOND, policy, registry, DISPUTE);
+        return new BatchChain(termsOf(custodyAddress, GENESIS_ROOT, policy, registry));
     }
 
     function makeCustody() private returns (Custody) {
-        return new Custody(usdc, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        return new Custody(custodyTerms(usdc));
     }
 
     function firstProposers() internal pure returns (address[] memory proposers) {
