@@ -10,8 +10,8 @@ import {
   type StateRoots,
 } from "@tidemark/ledger";
 import { assert, bytesToHex, keccak256 } from "@tidemark/num";
-import { touchedByPayload } from "./attribute.ts";
 import type { BatchCycle, BatchHeader } from "./batch.ts";
+import { checkedAccounts } from "./checkedAccounts.ts";
 import { cyclePath } from "./cyclePath.ts";
 import { encodeWitness } from "./witness.ts";
 import { accountFaultCells, rootFaultCells } from "./witnessCells.ts";
@@ -136,7 +136,7 @@ function claimOf(cycles: readonly BatchCycle[], index: number): { claim: CycleCl
 /** Faces in the order in which they are tried: "root", or an account. */
 function facesOf(wrong: WrongCycle, named: readonly number[]): ("root" | number)[] {
   const { code, account } = wrong;
-  const others = [...new Set(named)].filter((one) => one !== account);
+  const others = named.filter((one) => one !== account);
   if (account < 0) return ["root", ...others];
   return SHOWN_AT_ACCOUNT.has(code) ? [account, "root", ...others] : ["root", account, ...others];
 }
@@ -152,8 +152,7 @@ function* cycleChallenges(state: LedgerState, batch: CommittedBatch, wrong: Wron
     return;
   }
   const { cycle } = decoding;
-  const { accounts } = touchedByPayload(claim.payload, state.parameters.domain, claim.payload);
-  for (const face of facesOf(wrong, accounts)) {
+  for (const face of facesOf(wrong, checkedAccounts(cycle))) {
     if (face === "root") {
       yield { face, header, claim, previous, witness: encodeWitness(state, rootFaultCells(state, cycle)) };
       continue;

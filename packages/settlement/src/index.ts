@@ -1,6 +1,7 @@
 export * from "./attribute.ts";
 export * from "./batch.ts";
 export * from "./challenge.ts";
+export * from "./checkedAccounts.ts";
 export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";
