@@ -68,7 +68,8 @@ type Probe = { convicts: true; gas: number } | { convicts: false; why: string };
 /** Asks the node for the gas of the call: it runs the call, so one that does not convict fails here. */
 async function probe(client: L1Client, deployment: Deployment, sender: Address, data: Hex): Promise<Probe> {
   try {
-    const gas = await client.estimateGas({ account: sender, to: deployment.dispute, data });
+    // Of the latest block: in the pending one somebody else's challenge may have convicted already, and never be included.
+    const gas = await client.estimateGas({ account: sender, to: deployment.dispute, data, blockTag: "latest" });
     return { convicts: true, gas: Number(gas) };
   } catch (error) {
     // An answer of the node, whatever it is, says that this call does not do; no answer says nothing.

@@ -156,14 +156,17 @@ class OutboxDisputeClient implements DisputeClient {
   }
 
   async tick(): Promise<void> {
+    const gone: Intent[] = [];
     let elapsedPpm = 0n;
     for (const { intent, number, batchHash } of this.#waiting()) {
       const standing = await this.#standing(number, batchHash);
-      if (standing.state !== "pending") await this.#outbox.cancel(intent.id);
-      else elapsedPpm = max(elapsedPpm, await this.#elapsedPpm(standing));
+      if (standing.state === "pending") elapsedPpm = max(elapsedPpm, await this.#elapsedPpm(standing));
+      else gone.push(intent);
     }
     this.#outbox.setFeeCap(feeCapWeiPerGas(this.#fees, elapsedPpm));
     await this.#outbox.tick();
+    // What the round found in a block needs no taking back.
+    for (const { id } of gone) await this.#outbox.cancel(id);
   }
 
   async #standing(number: number, batchHash: Hex): Promise<Standing> {

@@ -91,8 +91,8 @@ class DurableOutbox implements TransactionOutbox {
   readonly #account: LocalAccount;
   #fees: FeePolicy;
   readonly #store: OutboxStore;
-  /** Attempt → block at which this process sent it last. */
-  readonly #sentAt = new Map<Hex, number>();
+  /** Attempt → latest block when this process sent it last. */
+  readonly #sentAt = new Map<Hex, Hex>();
 
   constructor(options: TransactionOutboxOptions) {
     this.address = options.account.address;
@@ -211,8 +211,8 @@ class DurableOutbox implements TransactionOutbox {
       await this.#send(intent, head, report);
       return;
     }
-    // Within one block nothing can have happened to what this process sent.
-    if (this.#sentAt.get(last.hash) === head.number) return;
+    // Under the same latest block nothing can have happened to what this process sent.
+    if (this.#sentAt.get(last.hash) === head.hash) return;
     const cannotPay = BigInt(last.maxFeePerGas) < bumpedCeil(head.baseFeePerGas);
     const pooled = await this.#isPooled(last.hash);
     const stuck = pooled && head.number - last.sentAtBlock >= this.#fees.bumpAfterBlocks;
@@ -264,7 +264,7 @@ class DurableOutbox implements TransactionOutbox {
 
   async #broadcast(intent: Intent, attempt: Attempt, head: L1Block): Promise<void> {
     const serializedTransaction = attempt.raw;
-    this.#sentAt.set(attempt.hash, head.number);
+    this.#sentAt.set(attempt.hash, head.hash);
     try {
       await this.#client.sendRawTransaction({ serializedTransaction });
       intent.lastRefusal = null;
