@@ -161,6 +161,18 @@ const frames = {
   trailing: { data: hex(Buffer.concat([right, Buffer.of(9)])), ...dataOpening(Buffer.concat([right, Buffer.of(9)])) },
 };
 
+// As many bytes as a batch in a blob may have, in as many cycles.
+const LARGEST_CYCLES = 256;
+const LARGEST_PAYLOAD_BYTES = 404;
+const largest = Buffer.concat(
+  Array.from({ length: LARGEST_CYCLES }, (_, i) => [
+    u32(LARGEST_PAYLOAD_BYTES),
+    stream(2_000 + i, 32),
+    stream(1_000 + i, LARGEST_PAYLOAD_BYTES),
+  ]).flat(),
+);
+frames.largest = { cycleCount: String(LARGEST_CYCLES), ...dataOpening(largest) };
+
 const vectors = {
   about: "Blobs, commitments and proofs by c-kzg; data are keccak256(seed ‖ i) for i = 0, 1, …, cut to length.",
   counts: { openings: String(openings.length), elements: String(elementCases.length) },

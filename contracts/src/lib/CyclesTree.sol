@@ -47,7 +47,6 @@ library CyclesTree {
         pure
         returns (uint256 fault, bytes32 root, bytes32 lastPostRoot)
     {
-        if (count == 0) return (FAULT_TRUNCATED, 0, 0);
         bytes32[] memory nodes = new bytes32[](count);
         uint256 offset = 0;
         for (uint256 cycle = 0; cycle < count; ++cycle) {
@@ -61,6 +60,8 @@ library CyclesTree {
             nodes[cycle] = leaf(keccak256(data[payloadStart:offset]), length, lastPostRoot);
         }
         if (offset != data.length) return (FAULT_TRAILING, 0, 0);
+        // No cycles make no tree.
+        if (count == 0) return (FAULT_TRUNCATED, 0, 0);
         root = fold(nodes);
     }
 

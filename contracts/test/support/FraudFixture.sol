@@ -140,7 +140,7 @@ abstract contract FraudFixture is Fixture {
         terms.dispute = address(dispute);
         terms.affirmation = address(affirmation);
         chain = new BatchChain(terms);
-        custody = new Custody(usdc, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        custody = new Custody(custodyTerms(usdc));
         vm.deal(PROPOSER, 1_000 ether);
     }
 
