@@ -12,7 +12,8 @@ import {
 } from "@tidemark/settlement";
 import { type BatchEvent, readBatchEvents, readPostedBatch } from "./batchReader.ts";
 import { connectL1, type L1Block, type L1Client, readBlock, readExistingBlock } from "./clients.ts";
-import { checkDeployment, type Deployment } from "./deployment.ts";
+import type { Deployment } from "./deployment.ts";
+import { checkDeployment } from "./deploymentCheck.ts";
 import { ChainError, l1Call } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
 import { readQueueEntries } from "./inboundReader.ts";
