@@ -124,18 +124,17 @@ export class RuleEvm {
 
   /** One eth_call each, of `data` to the rule of `kind`. */
   async #ethCalls(calls: readonly { kind: number; data: Hex }[]): Promise<(RpcAnswer | undefined)[]> {
-    const answers: (RpcAnswer | undefined)[] = [];
-    for (let from = 0; from < calls.length; from += BATCH_CALLS) {
-      const part = calls.slice(from, from + BATCH_CALLS);
-      const gas = `0x${CHALLENGE_GAS.toString(16)}`;
-      const body = part.map(({ kind, data }, id) => {
-        const params = [{ to: addressOf(RULE_ADDRESS_BASE + kind), data, gas }, "latest"];
-        return { jsonrpc: "2.0", id, method: "eth_call", params };
-      });
-      const byId = new Map((await this.#post(body)).map((answer) => [answer.id, answer]));
-      part.forEach((_, id) => answers.push(byId.get(id)));
-    }
-    return answers;
+    const gas = `0x${CHALLENGE_GAS.toString(16)}`;
+    const bodies: object[][] = [];
+    calls.forEach(({ kind, data }, id) => {
+      if (id % BATCH_CALLS === 0) bodies.push([]);
+      const params = [{ to: addressOf(RULE_ADDRESS_BASE + kind), data, gas }, "latest"];
+      bodies.at(-1)?.push({ jsonrpc: "2.0", id, method: "eth_call", params });
+    });
+    // All at once: the node works on them while this thread makes the next cycles.
+    const answers = (await Promise.all(bodies.map((body) => this.#post(body)))).flat();
+    const byId = new Map(answers.map((answer) => [answer.id, answer]));
+    return calls.map((_, id) => byId.get(id));
   }
 
   async call(calls: readonly RuleCall[]): Promise<RuleAnswer[]> {
