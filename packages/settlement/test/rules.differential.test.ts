@@ -122,7 +122,7 @@ test("contracts and ledger agree on random cycles", { timeout: isLong ? 7_200_00
     stream.setUp();
     for (let count = 0; count < CYCLES_PER_STREAM; count++) {
       step(stream);
-      if (judge.isFull) await judge.compare(evm);
+      if (judge.isFull) await judge.compareBehind(evm);
     }
     await judge.compare(evm);
     // A long run says how far it is: 25 streams are about 10,000 cycles.

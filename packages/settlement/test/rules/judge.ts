@@ -3,10 +3,10 @@
 import { type Cycle, type CycleVerdict, decodeCycle, encodeCycle, type LedgerState } from "@tidemark/ledger";
 import type { Hex } from "viem";
 import type { Random } from "../../../ledger/test/random.ts";
-import { type Coverage, Stream } from "../../../ledger/test/stream/stream.ts";
+import { Coverage, Stream } from "../../../ledger/test/stream/stream.ts";
 import { WideStream } from "../../../ledger/test/stream/wide.ts";
-import { accountFaultCells, encodeWitness, rootFaultCells } from "../../src/index.ts";
-import { RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
+import { accountFaultCells, checkedAccounts, encodeWitness, rootFaultCells } from "../../src/index.ts";
+import { type ListAnswer, RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
 
 /** Codes that only the rule at one account shows: open epoch, exposure, marks, margin, terms of a liquidation. */
 const ACCOUNT_CODES = new Set([404, 415, 420, 421, 502, 503, 504, 506, 507, 508, 509, 510, 1009, 1010]);
@@ -19,6 +19,8 @@ interface Case {
   /** The same with a witness that is not the state's: it reverts, or changed nothing that counts. */
   hostile: RuleCall | null;
   checks: RuleCall[];
+  /** What the payload's bytes name; none when they do not decode. */
+  listed: readonly number[];
   verdict: CycleVerdict;
   /** Enough to run it again. */
   where: string;
@@ -53,15 +55,7 @@ function checksOf(
   cycle: Cycle,
   common: Pick<RuleCall, "kind" | "parameters" | "preStateRoot" | "payload">,
 ): RuleCall[] {
-  const accounts = new Set<number>();
-  if (cycle.kind === "trade") for (const { account } of cycle.accounts) accounts.add(account);
-  if (cycle.kind === "liquidation") {
-    accounts.add(cycle.account);
-    for (const { account } of cycle.counterparties) accounts.add(account);
-  }
-  if (cycle.kind === "outbound") for (const { withdrawal } of cycle.withdrawals) accounts.add(withdrawal.account);
-  // A refused giant would name more accounts than any challenge: a few say enough.
-  return [...accounts].slice(0, 8).map((account): RuleCall => {
+  return checkedAccounts(cycle).map((account): RuleCall => {
     const witness = encodeWitness(state, accountFaultCells(state, cycle, account));
     return { ...common, face: "check", account, witness };
   });
@@ -74,6 +68,7 @@ export class Judge {
   readonly #parameters: Hex;
   readonly #random: Random;
   #cases: Case[] = [];
+  #behind: Promise<void> = Promise.resolve();
   #calls = 0;
   #applied = 0;
 
@@ -102,7 +97,9 @@ export class Judge {
       const rejection = verdict.ok ? 0 : verdict.rejection.account;
       const kept = verdict.ok ? checks : checks.filter(({ account }) => account === rejection);
       const hostile = witness.length > 0 && this.#random.chance(HOSTILE_SHARE) ? this.#hostile(execute) : null;
-      this.#cases.push({ execute, hostile, checks: kept, verdict, where: `${this.label}, cycle ${this.#applied}` });
+      const listed = decoded === null ? [] : checkedAccounts(decoded);
+      const where = `${this.label}, cycle ${this.#applied}`;
+      this.#cases.push({ execute, hostile, checks: kept, listed, verdict, where });
       this.#calls += 1 + kept.length;
     }
     return verdict;
@@ -132,8 +129,22 @@ export class Judge {
     return this.#calls >= FLUSH_CALLS;
   }
 
+  /** Compares what was collected while the stream goes on: waits for the comparison before. @throws Error as compare. */
+  async compareBehind(evm: RuleEvm): Promise<void> {
+    await this.#behind;
+    this.#behind = this.#compareCases(evm);
+    // A failure is told by whoever waits next; the requests leave before the stream takes the thread again.
+    this.#behind.catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
   /** @throws Error at the first case on which contract and ledger differ. */
   async compare(evm: RuleEvm): Promise<void> {
+    await this.#behind;
+    await this.#compareCases(evm);
+  }
+
+  async #compareCases(evm: RuleEvm): Promise<void> {
     const cases = this.#cases;
     this.#cases = [];
     this.#calls = 0;
@@ -143,7 +154,13 @@ export class Judge {
       ...(hostile === null ? [] : [hostile]),
     ]);
     const answers = await evm.call(calls);
-    this.agreement.calls += calls.length;
+    const lists = await evm.list(cases.map(({ execute }) => execute));
+    this.agreement.calls += calls.length + lists.length;
+    cases.forEach(({ listed, where }, i) => {
+      const { accounts, error } = lists[i] as ListAnswer;
+      if (accounts?.join() !== listed.join())
+        throw new Error(`${where}: accountsOf ${accounts ?? error}, not ${listed}`);
+    });
     let next = 0;
     for (const one of cases) {
       const execute = answers[next++] as RuleAnswer;
@@ -194,6 +211,24 @@ export class Judge {
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
 
+/**
+ * Applies to the ledger alone, which is several times faster than with the reference. That ledger and reference agree on
+ * such streams is packages/ledger/test/streams.test.ts.
+ */
+function applyWithoutReference(stream: Stream, payload: Uint8Array): CycleVerdict {
+  const verdict = stream.venue.applyPayload(payload);
+  stream.coverage.cycles += 1;
+  if (!verdict.ok) {
+    Coverage.add(stream.coverage.codes, verdict.rejection.code);
+    return verdict;
+  }
+  const kind = decodeCycle(payload, stream.venue.parameters.domain);
+  if (kind.ok) Coverage.add(stream.coverage.accepted, kind.cycle.kind);
+  stream.coverage.acceptedTotal += 1;
+  for (const { code } of verdict.outcomes) Coverage.add(stream.coverage.outcomes, code);
+  return verdict;
+}
+
 export class JudgedStream extends Stream {
   readonly judge: Judge;
 
@@ -204,7 +239,7 @@ export class JudgedStream extends Stream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
-    return this.judge.observe(this, payload, () => super.apply(payload));
+    return this.judge.observe(this, payload, () => applyWithoutReference(this, payload));
   }
 }
 
@@ -218,6 +253,6 @@ export class JudgedWideStream extends WideStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
-    return this.judge.observe(this, payload, () => super.apply(payload));
+    return this.judge.observe(this, payload, () => applyWithoutReference(this, payload));
   }
 }
