@@ -9,4 +9,7 @@ interface IInboundQueue {
     /// @notice Hash over the first `length` entries: h' = keccak256(h ‖ keccak256(entry)), 0 before the first.
     /// @dev Also 0 beyond the end of the queue; compare with `queueLength` first.
     function queueHash(uint64 length) external view returns (bytes32);
+
+    /// @notice Whether the venue is being wound up: no batch may be posted any more.
+    function frozen() external view returns (bool);
 }

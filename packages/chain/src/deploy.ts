@@ -39,11 +39,15 @@ export interface DeployOptions extends WaitOptions {
   /** Only sender of listSeries. */
   lister: Address;
   windowSeconds: number;
+  /** From a batch's proof to its finality; absent = a third of the window. */
+  guardSeconds?: number;
   bondWei: bigint;
   /** Time that the venue has for a forced entry. */
   forcedPeriodSeconds: number;
   /** An ERC-20 of 6 decimals; absent = a test token that anybody may mint is deployed. */
   token?: Address;
+  /** Proofs that batches are right. */
+  affirmation?: Address;
   /** Winding up: nobody may unless given. */
   escape?: Address;
 }
@@ -72,6 +76,8 @@ interface Creation {
   args: (around: Surroundings) => readonly unknown[];
 }
 
+/** The guard delay is that part of the window unless given. */
+const GUARD_DIVISOR = 3;
 const NO_ARGUMENTS = (): readonly unknown[] => [];
 
 // 200 gas a byte of code, 16 a byte of the transaction's data, and what hashing and constructors add.
@@ -99,7 +105,10 @@ function creationsOf(options: DeployOptions): Creation[] {
       name: "policy",
       abi: fixedWindowPolicyAbi as Abi,
       bytecode: fixedWindowPolicyBytecode,
-      args: () => [BigInt(options.windowSeconds)],
+      args: () => [
+        BigInt(options.windowSeconds),
+        BigInt(options.guardSeconds ?? Math.ceil(options.windowSeconds / GUARD_DIVISOR)),
+      ],
     },
     {
       name: "proposerPolicy",
@@ -118,13 +127,16 @@ function creationsOf(options: DeployOptions): Creation[] {
       abi: batchChainAbi as Abi,
       bytecode: batchChainBytecode,
       args: ({ at, genesisRoot, parameters }) => [
-        at("custody"),
-        genesisRoot,
-        parameters.domain,
-        options.bondWei,
-        at("policy"),
-        at("proposerPolicy"),
-        at("dispute"),
+        {
+          custody: at("custody"),
+          genesisRoot,
+          domain: parameters.domain,
+          bondWei: options.bondWei,
+          finalityPolicy: at("policy"),
+          proposerPolicy: at("proposerPolicy"),
+          dispute: at("dispute"),
+          affirmation: options.affirmation ?? zeroAddress,
+        },
       ],
     },
     {
