@@ -57,6 +57,7 @@ library WaterfallPayloads {
             uint256 parts = PayloadReader.read(offset + BID_PARTS, 2);
             if (parts == 0 || parts > Limits.AUCTION_PARTS) return false;
             if (PayloadReader.read8(offset + BID_POSITION_COUNT) > Limits.POSITIONS_MAX) return false;
+            if (PayloadReader.read8(offset + BID_NEW_COUNT) > Limits.POSITIONS_MAX) return false;
             if (PayloadReader.read8(offset + BID_BINDS_LEGS) > 1) return false;
             if (!PayloadReader.isSafeSigned(offset + BID_PAYMENT_MAX)) return false;
             if (!PayloadReader.isSafeUnsigned(offset + BID_DISCOUNT)) return false;

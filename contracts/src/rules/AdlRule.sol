@@ -110,9 +110,11 @@ contract AdlRule is CycleRule {
         uint256 durationMs = uint256(ParameterReader.scalar(run.parameters, ParameterReader.AUCTION_DURATION_MS));
         bool isOver = auctionMs > 0 && auctionMs + durationMs <= run.timeMs && run.timeMs < auctionMs + 2 * durationMs;
         if (!isOver) return RejectionCodes.ADL_AUCTION_NOT_OVER;
+        if (_sizeOf(run, account) == 0) return RejectionCodes.ADL_INSTRUMENT;
+        // What is held exists in every valid state.
         Cell memory instrument = run.state.instruments.find(_instrument(run));
-        bool isTraded = instrument.length > 0 && Cells.isTradable(instrument.data, run.timeMs);
-        return isTraded && _sizeOf(run, account) != 0 ? 0 : RejectionCodes.ADL_INSTRUMENT;
+        if (instrument.length == 0) revert StateWitness.CellMissing(instrument.index);
+        return Cells.isTradable(instrument.data, run.timeMs) ? 0 : RejectionCodes.ADL_INSTRUMENT;
     }
 
     /// @dev 704 … 707.

@@ -97,6 +97,8 @@ contract AdminRule is CycleRule {
         } else {
             next = item + 9;
             if (next > end || field < SCALARS || field >= SCALARS + ParameterReader.RISK_SCALAR_COUNT) return 0;
+            // No field beyond 2^53 is read, whatever a later item makes of it.
+            if (!PayloadReader.isSafeSigned(item + 1)) return 0;
             uint256 offset = parameters.risk + ParameterReader.RISK_SCALARS + 8 * (field - SCALARS);
             Cells.write(offset, 8, PayloadReader.read(item + 1, 8));
         }
