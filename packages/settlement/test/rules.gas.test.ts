@@ -40,9 +40,14 @@ const KIND: Readonly<Record<Cycle["kind"], number>> = {
   rows: 2,
   trade: 3,
   liquidation: 4,
+  auction: 5,
+  bankruptcy: 6,
+  adl: 7,
   expiry: 8,
   inbound: 9,
   outbound: 10,
+  credit: 11,
+  admin: 12,
 };
 const lines: string[] = [];
 let evm: RuleEvm;
