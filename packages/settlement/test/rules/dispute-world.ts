@@ -11,7 +11,7 @@ import {
   startEmbeddedL1,
   transactAll,
 } from "@tidemark/chain";
-import { encodeParameters } from "@tidemark/ledger";
+import { CycleKind, encodeParameters } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type Address,
@@ -32,8 +32,8 @@ const GENESIS_SECONDS = 1_750_000_000;
 const SLOTS_IN_AN_EPOCH = 2;
 const FINAL_DEPTH = 2 * SLOTS_IN_AN_EPOCH;
 const DEPOSIT_MICRO_USDC = 1_000_000_000;
-/** report, rows, trade, liquidation, expiry, inbound, outbound: what decodeCycle takes. */
-const KNOWN_KINDS = [1, 2, 3, 4, 8, 9, 10].reduce((bits, kind) => bits | (1n << BigInt(kind)), 0n);
+/** What decodeCycle takes. */
+const KNOWN_KINDS = Object.values(CycleKind).reduce((bits, kind) => bits | (1n << BigInt(kind)), 0n);
 export const BOND_WEI = 10n ** 18n;
 
 const contracts = compiledContracts();
