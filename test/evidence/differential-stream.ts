@@ -8,60 +8,20 @@ import {
   type InstrumentCell,
   type LedgerState,
   marginOf,
-  RejectionCode,
   rejectionName,
 } from "@tidemark/ledger";
 import { account, at, type BTC, dollars, micro, ownerKey, ppb } from "../../packages/ledger/test/factory.ts";
 import type { Random } from "../../packages/ledger/test/random.ts";
-import { crossEntries, type Recipe, randomCross } from "../../packages/ledger/test/stream/building.ts";
-import { LIQUIDATION_FAULTS } from "../../packages/ledger/test/stream/recipes-liquidation.ts";
-import { EXPIRY_FAULTS, REPORT_FAULTS, ROWS_FAULTS } from "../../packages/ledger/test/stream/recipes-oracle.ts";
-import {
-  GENERAL_FAULTS,
-  INBOUND_FAULTS,
-  INBOUND_OUTCOMES,
-  OUTBOUND_FAULTS,
-} from "../../packages/ledger/test/stream/recipes-others.ts";
-import { TRADE_FAULTS } from "../../packages/ledger/test/stream/recipes-trade.ts";
-import { DUTIES, VALID } from "../../packages/ledger/test/stream/recipes-valid.ts";
 import { Coverage } from "../../packages/ledger/test/stream/stream.ts";
-import type { RuleEvm } from "../../packages/settlement/test/rules/evm.ts";
 import { type Judge, JudgedStream, JudgedWideStream } from "../../packages/settlement/test/rules/judge.ts";
+import { nextCycle } from "./recipes.ts";
 
 const CYCLES_PER_STREAM = 420;
-const FAULT_SHARE = 0.4;
-const TRIES = 6;
 const DAY_MS = 24 * 3_600_000;
 const FUNDING_UNIT = 2n ** 20n;
 /** Index beyond which a price counts as extreme, in micro-USD. */
 const INDEX_LOW = 1_000_000;
 const INDEX_HIGH = 10_000_000_000_000;
-
-/** One micro-USDC above what the order allows: the recipes of the ledger are further off. */
-const feeJustAboveMaximum: Recipe = (stream) => {
-  const spec = randomCross(stream);
-  if (spec === null) return null;
-  const { number, buyer, lots, price } = spec;
-  const cell = stream.state.instrument(number);
-  const fee = lots + 1;
-  if (cell === undefined || cell.feePerLot < 2 || price * lots * cell.tickValueMicroUsdc < 8 * fee) return null;
-  const [, seller] = crossEntries(stream, spec);
-  const entry = stream.venue.entry({ account: buyer, instrument: number, size: lots, price, fee, maxFeePerLot: 1 });
-  return seller === undefined ? null : stream.venue.tradeOf([entry, seller]);
-};
-
-export const FAULTS: readonly (readonly [number, Recipe])[] = [
-  ...GENERAL_FAULTS,
-  ...REPORT_FAULTS,
-  ...ROWS_FAULTS,
-  ...TRADE_FAULTS,
-  [RejectionCode.TRADE_FEE_ABOVE_MAXIMUM, feeJustAboveMaximum],
-  ...LIQUIDATION_FAULTS,
-  ...EXPIRY_FAULTS,
-  ...INBOUND_FAULTS,
-  ...INBOUND_OUTCOMES,
-  ...OUTBOUND_FAULTS,
-];
 
 // ── what the issue asks to be among the cycles ─────────────────────────────────────────────────────────────────────
 
@@ -216,25 +176,6 @@ export class CountedWideStream extends JudgedWideStream {
 
 // ── steps ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Codes that are still wanted come first: rare states come and go. */
-function fault(stream: CountedStream, wanted: ReadonlySet<number>): Recipe {
-  const { random, coverage } = stream;
-  const lacking = FAULTS.filter(
-    ([code]) => wanted.has(code) && !coverage.codes.has(code) && !coverage.outcomes.has(code),
-  );
-  return random.pick(lacking.length > 0 && random.chance(0.7) ? lacking : FAULTS)[1];
-}
-
-function weighted(random: Random): Recipe {
-  const total = VALID.reduce((sum, [weight]) => sum + weight, 0);
-  let left = random.next() * total;
-  for (const [weight, recipe] of VALID) {
-    left -= weight;
-    if (left < 0) return recipe;
-  }
-  throw new RangeError("weights");
-}
-
 /** A few bytes changed, cut off or added: anything may come of it. */
 function mutated(payload: Uint8Array, random: Random): Uint8Array {
   const bytes = payload.slice();
@@ -249,26 +190,9 @@ function mutated(payload: Uint8Array, random: Random): Uint8Array {
   return random.chance(0.05) ? Uint8Array.of(...bytes, random.integer(0, 255)) : bytes;
 }
 
-/** What the state allows now, for a few tries. */
-function next(stream: CountedStream, wanted: ReadonlySet<number>): Cycle | Uint8Array | null {
-  const { random } = stream;
-  const isFault = random.chance(FAULT_SHARE);
-  if (!isFault) stream.venue.advance(random.integer(0, 1_500));
-  const duties = !isFault && random.chance(0.4) ? DUTIES : [];
-  for (const duty of duties) {
-    const cycle = duty(stream);
-    if (cycle !== null) return cycle;
-  }
-  for (let tries = 0; tries < TRIES; tries++) {
-    const cycle = (isFault ? fault(stream, wanted) : weighted(random))(stream);
-    if (cycle !== null) return cycle;
-  }
-  return null;
-}
-
 function step(stream: CountedStream, wanted: ReadonlySet<number>): void {
   const { random } = stream;
-  const cycle = next(stream, wanted);
+  const cycle = nextCycle(stream, wanted);
   if (cycle === null) return;
   const payload = payloadOf(cycle);
   if (payload.length > 12 && random.chance(0.15)) stream.apply(mutated(payload, random));
@@ -276,30 +200,30 @@ function step(stream: CountedStream, wanted: ReadonlySet<number>): void {
 }
 
 /** One stream from its seed. @throws Error at the first cycle on which ledger and contracts differ. */
-export async function runStream(stream: CountedStream, evm: RuleEvm, wanted: ReadonlySet<number>): Promise<Counts> {
+export async function runStream(stream: CountedStream, wanted: ReadonlySet<number>): Promise<Counts> {
   stream.setUp();
   for (let steps = 0; steps < CYCLES_PER_STREAM; steps++) {
     step(stream, wanted);
-    if (stream.judge.isFull) await stream.judge.compare(evm);
+    if (stream.judge.isFull) await stream.judge.compareBehind();
   }
-  await stream.judge.compare(evm);
+  await stream.judge.compare();
   return stream.counts;
 }
 
 const WIDE_ATTEMPTS = 12;
 
 /** Accounts that hold as many positions as they may. */
-export async function runWideStream(stream: CountedWideStream, evm: RuleEvm): Promise<Counts> {
+export async function runWideStream(stream: CountedWideStream): Promise<Counts> {
   stream.fill();
   for (let attempt = 0; attempt < WIDE_ATTEMPTS; attempt++) {
     stream.oneMore();
     // A full account's witness is large: few fit one request.
-    await stream.judge.compare(evm);
+    await stream.judge.compare();
   }
   stream.apply(stream.venue.withdrawal({ account: 2, amount: 1 }));
   const recipient = ownerKey(3).address;
   stream.apply(stream.venue.inbound({ type: "forcedWithdrawal", account: account(3), amount: micro(5), recipient }));
-  await stream.judge.compare(evm);
+  await stream.judge.compare();
   return stream.counts;
 }
 

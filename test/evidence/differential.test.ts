@@ -4,7 +4,6 @@
 import { CycleKind, InboundOutcomeCode, RejectionCode } from "@tidemark/ledger";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Random } from "../../packages/ledger/test/random.ts";
-import { Coverage, Stream } from "../../packages/ledger/test/stream/stream.ts";
 import { RULES, RuleEvm } from "../../packages/settlement/test/rules/evm.ts";
 import { Agreement, Judge } from "../../packages/settlement/test/rules/judge.ts";
 import {
@@ -12,10 +11,10 @@ import {
   CountedWideStream,
   describeWanted,
   ExtremeStream,
-  FAULTS,
   runStream,
   runWideStream,
 } from "./differential-stream.ts";
+import { FAULTS } from "./recipes.ts";
 import { EvidenceRun, type UnitRecord } from "./run.ts";
 
 const run = new EvidenceRun(20_261_122);
@@ -38,11 +37,9 @@ const KINDS: ReadonlyMap<number, string> = new Map(
 );
 
 let evm: RuleEvm;
-let parameters: `0x${string}`;
 
 beforeAll(async () => {
   evm = await RuleEvm.start();
-  parameters = await evm.storeParameters(new Stream(new Random(0), new Coverage()).venue.parameters);
 });
 afterAll(async () => {
   await evm.stop();
@@ -57,20 +54,19 @@ function lacking(): Set<number> {
   return new Set(CODES.filter((code) => hitsOf(counts, code) < HITS));
 }
 
-/** The parameters of all usual streams are the same; wide ones have their own. */
 async function oneUnit(number: number, seed: number, record: UnitRecord): Promise<void> {
   const wanted = lacking();
   const agreement = new Agreement();
-  const judge = new Judge(agreement, `seed ${seed}`, parameters, new Random(seed ^ 0x5eed));
+  const judge = new Judge(agreement, `seed ${seed}`, evm, new Random(seed ^ 0x5eed));
   const random = new Random(seed);
   const isWide = number % WIDE_EVERY === WIDE_EVERY - 1 || (!run.isLong && number === 1);
   try {
     if (isWide) {
-      record.counts = await runWideStream(new CountedWideStream(random, judge, KINDS), evm);
+      record.counts = await runWideStream(new CountedWideStream(random, judge, KINDS));
     } else {
       const isExtreme = number % EXTREME_EVERY === EXTREME_EVERY - 1;
       const stream = isExtreme ? new ExtremeStream(random, judge, KINDS) : new CountedStream(random, judge, KINDS);
-      record.counts = await runStream(stream, evm, wanted);
+      record.counts = await runStream(stream, wanted);
     }
   } catch (error) {
     throw new Error(`unit ${number} of seed ${seed}, wanted ${describeWanted(wanted)}`, { cause: error });

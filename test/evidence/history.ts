@@ -16,6 +16,7 @@ import {
   checkedAccounts,
   encodeWitness,
   inboundEntriesOf,
+  isCheckedEverywhere,
   rootFaultCells,
   type SourceCycle,
   type WitnessCells,
@@ -84,7 +85,9 @@ function witnessesOf(
   cycle: Cycle,
   random: Random,
 ): Pick<SoundCycle, "rootWitness" | "accountWitnesses" | "otherWitnesses"> {
-  const accounts = checkedAccounts(cycle);
+  const accounts = isCheckedEverywhere(cycle)
+    ? [...new Set([...checkedAccounts(cycle), ...state.accountNumbers()])]
+    : checkedAccounts(cycle);
   const rootWitness = encodeWitness(state, rootFaultCells(state, cycle));
   const otherWitnesses: SoundCycle["otherWitnesses"] = [];
   if (rootWitness.length < CROWDED_BYTES) {

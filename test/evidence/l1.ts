@@ -10,11 +10,11 @@ import {
   startEmbeddedL1,
   transactAll,
 } from "@tidemark/chain";
+import { LedgerState } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type Batch, type BatchTip, encodePostBatch, genesisTip, tipAfter } from "@tidemark/settlement";
 import {
   type Address,
-  decodeFunctionResult,
   encodeFunctionData,
   type Hex,
   type LocalAccount,
@@ -41,8 +41,6 @@ export interface ReadCall {
   to: Address;
   data: Hex;
   gas?: bigint;
-  /** Code that stands at an address for this call. */
-  code?: { address: Address; code: Hex; balance?: bigint };
 }
 
 export type ReadAnswer = { ok: true; data: Hex } | { ok: false; error: string; data: string };
@@ -73,23 +71,35 @@ function queueSlots(custody: CompiledContract): QueueSlots {
   };
 }
 
-/** What the prosecutor saw: contracts/test/support/Prosecutor.sol. */
-export interface Prosecution {
-  isPosted: boolean;
-  refusal: Hex;
-  /** −1: none of the challenges convicted. */
-  convictedBy: number;
-  lastAnswer: Hex;
-  /** Calls from within the payment of the reward, and how many of them did not revert. */
-  reentered: number;
-  reenteredWell: number;
+/** One call of a simulated block, with the answer of a transaction. */
+export interface SimulatedCall {
+  from: Address;
+  to: Address;
+  data: Hex;
+  value?: bigint;
 }
 
-/** A batch as the proposer's call, what is tried against it, and what is called back while the reward is paid. */
-export interface ProsecutionCase {
-  post: Hex;
-  challenges: readonly Hex[];
-  reentries?: readonly { target: Address; value?: bigint; data: Hex }[];
+export interface SimulatedAnswer {
+  ok: boolean;
+  /** Returned or reverted with. */
+  data: Hex;
+  error: string;
+  gasUsed: number;
+  logs: readonly { address: Address; topics: Hex[]; data: Hex }[];
+}
+
+/** Calls of one block after the latest: what they do is gone afterwards. */
+export interface Simulation {
+  calls: readonly SimulatedCall[];
+  code?: { address: Address; code: Hex };
+}
+
+interface RpcSimulatedCall {
+  status: Hex;
+  returnData: Hex;
+  gasUsed: Hex;
+  logs: SimulatedAnswer["logs"];
+  error?: { message: string; data?: Hex };
 }
 
 export class EvidenceL1 {
@@ -101,7 +111,6 @@ export class EvidenceL1 {
   /** What the next batch continues: the last one posted and not dropped. */
   tip: BatchTip;
   readonly #writer = compiledContract("contracts/test/support/QueueWriter.sol", "QueueWriter");
-  readonly #prosecutor = compiledContract("contracts/test/support/Prosecutor.sol", "Prosecutor");
   readonly #slots = queueSlots(compiledContract("contracts/src/custody/Custody.sol", "Custody"));
   #nowSeconds: number;
 
@@ -137,6 +146,11 @@ export class EvidenceL1 {
       mine,
     });
     return new EvidenceL1(l1, client, deployment, nowSeconds);
+  }
+
+  /** Of the globals' cell in a witness. */
+  get globalsBytes(): number {
+    return LedgerState.genesis(this.deployment.parameters).globalsBytes().length;
   }
 
   stop(): Promise<void> {
@@ -203,24 +217,13 @@ export class EvidenceL1 {
 
   /** One eth_call each. */
   async read(calls: readonly ReadCall[]): Promise<ReadAnswer[]> {
-    const bodies: object[][] = [];
-    let hexLength = BATCH_HEX_MAX;
-    calls.forEach(({ from, to, data, gas, code }, id) => {
-      const length = data.length + (code?.code.length ?? 0);
-      if (hexLength + length > BATCH_HEX_MAX || (bodies.at(-1)?.length ?? 0) >= BATCH_CALLS) {
-        bodies.push([]);
-        hexLength = 0;
-      }
-      hexLength += length;
+    const requests = calls.map(({ from, to, data, gas }, id) => {
       const call = { from: from ?? this.challenger.address, to, data, gas: numberToHex(gas ?? CHALLENGE_GAS) };
-      const balance = code?.balance === undefined ? {} : { balance: numberToHex(code.balance) };
-      const overrides = code === undefined ? [] : [{ [code.address]: { code: code.code, ...balance } }];
-      bodies.at(-1)?.push({ jsonrpc: "2.0", id, method: "eth_call", params: [call, "latest", ...overrides] });
+      return { length: data.length, body: { jsonrpc: "2.0", id, method: "eth_call", params: [call, "latest"] } };
     });
-    const answers = (await Promise.all(bodies.map((body) => this.#rpc(body)))).flat();
-    const byId = new Map(answers.map((answer) => [answer.id, answer]));
+    const answers = await this.#all(requests);
     return calls.map((_, id): ReadAnswer => {
-      const answer = byId.get(id);
+      const answer = answers.get(id);
       if (answer?.result !== undefined) return { ok: true, data: answer.result };
       if (answer?.error === undefined) throw new Error("the node left a call unanswered");
       return { ok: false, error: answer.error.message, data: String(answer.error.data ?? "") };
@@ -235,39 +238,61 @@ export class EvidenceL1 {
     return answers;
   }
 
-  /** Tries batches that would follow the tip, each with its challenges, and leaves no trace. */
-  async prosecute(cases: readonly ProsecutionCase[]): Promise<Prosecution[]> {
-    const { batchChain, dispute } = this.deployment;
-    const { abi, runtime } = this.#prosecutor;
-    const { address } = this.proposer;
-    const answers = await this.read(
-      cases.map(({ post, challenges, reentries = [] }) => {
-        const postCall = { target: batchChain, value: BOND_WEI, data: post };
-        const calls = reentries.map(({ target, value, data }) => ({ target, value: value ?? 0n, data }));
-        const args = [postCall, dispute, challenges, calls];
-        return {
-          from: address,
-          to: address,
-          data: encodeFunctionData({ abi, functionName: "prosecute", args }),
-          gas: 60_000_000n,
-          code: { address, code: runtime },
-        };
-      }),
-    );
-    return answers.map((answer, i): Prosecution => {
-      if (!answer.ok) throw new Error(`the prosecutor failed: ${answer.error}`);
-      const outcome = decodeFunctionResult({ abi, functionName: "prosecute", data: answer.data }) as unknown as Record<
-        "convictedBy" | "reentered" | "reenteredWell",
-        bigint
-      > & { isPosted: boolean; refusal: Hex; lastAnswer: Hex };
-      const count = cases[i]?.challenges.length ?? 0;
-      const convictedBy = Number(outcome.convictedBy);
+  /** The proposer's call that posts the batch. */
+  postCall(batch: Batch): SimulatedCall {
+    const data = bytesToHex(encodePostBatch(batch.header, batch.data));
+    return { from: this.proposer.address, to: this.deployment.batchChain, data, value: BOND_WEI };
+  }
+
+  challengeCall(data: Hex): SimulatedCall {
+    return { from: this.challenger.address, to: this.deployment.dispute, data };
+  }
+
+  /** Each in a block of its own after the latest, by eth_simulateV1: thousands of batches can be tried after one parent. */
+  async simulate(simulations: readonly Simulation[]): Promise<SimulatedAnswer[][]> {
+    const requests = simulations.map(({ calls, code }, id) => {
+      const stateOverrides = code === undefined ? {} : { [code.address]: { code: code.code } };
+      const list = calls.map(({ from, to, data, value }) => ({ from, to, data, value: numberToHex(value ?? 0n) }));
+      const blockStateCalls = [{ stateOverrides, calls: list }];
       return {
-        ...outcome,
-        convictedBy: !outcome.isPosted || convictedBy === count ? -1 : convictedBy,
-        reentered: Number(outcome.reentered),
-        reenteredWell: Number(outcome.reenteredWell),
+        length: calls.reduce((sum, { data }) => sum + data.length, code?.code.length ?? 0),
+        body: {
+          jsonrpc: "2.0",
+          id,
+          method: "eth_simulateV1",
+          params: [{ blockStateCalls, validation: false }, "latest"],
+        },
       };
     });
+    const answers = await this.#all(requests);
+    return simulations.map((_, id) => {
+      const answer = answers.get(id);
+      const [block] = (answer?.result ?? []) as unknown as { calls: RpcSimulatedCall[] }[];
+      if (block === undefined) throw new Error(`the node did not simulate: ${answer?.error?.message}`);
+      return block.calls.map(
+        ({ status, returnData, gasUsed, logs, error }): SimulatedAnswer => ({
+          ok: status === "0x1",
+          data: returnData === "0x" ? (error?.data ?? "0x") : returnData,
+          error: error?.message ?? "",
+          gasUsed: Number(gasUsed),
+          logs,
+        }),
+      );
+    });
+  }
+
+  async #all(requests: readonly { length: number; body: object }[]): Promise<Map<number, RpcAnswer>> {
+    const bodies: object[][] = [];
+    let hexLength = BATCH_HEX_MAX;
+    for (const { length, body } of requests) {
+      if (hexLength + length > BATCH_HEX_MAX || (bodies.at(-1)?.length ?? 0) >= BATCH_CALLS) {
+        bodies.push([]);
+        hexLength = 0;
+      }
+      hexLength += length;
+      bodies.at(-1)?.push(body);
+    }
+    const answers = (await Promise.all(bodies.map((body) => this.#rpc(body)))).flat();
+    return new Map(answers.map((answer) => [answer.id, answer]));
   }
 }
