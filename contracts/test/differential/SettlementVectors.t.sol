@@ -6,7 +6,7 @@ import {SingleProposer} from "../../src/policy/SingleProposer.sol";
 import {TestUsdc} from "../../dev/TestUsdc.sol";
 import {BatchChain, ChainTerms} from "../../src/chain/BatchChain.sol";
 import {Batch} from "../../src/chain/IBatchChain.sol";
-import {Custody} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms} from "../../src/custody/Custody.sol";
 import {CyclesTree} from "../../src/lib/CyclesTree.sol";
 import {Fixture} from "../support/Fixture.sol";
 import {Vm} from "../support/Vm.sol";
@@ -58,7 +58,10 @@ contract SettlementVectorsTest is Fixture {
         ChainTerms memory terms = termsOf(predicted, vm.parseJsonBytes32(json, ".genesisRoot"), policy, proposers);
         terms.domain = uint32(vm.parseJsonUint(json, ".domain"));
         chain = new BatchChain(terms);
-        custody = new Custody(usdc, chain, vm.parseJsonAddress(json, ".lister"), FORCED_PERIOD, ESCAPE);
+        CustodyTerms memory custodial = custodyTerms(usdc);
+        custodial.lister = vm.parseJsonAddress(json, ".lister");
+        custodial.governor = vm.parseJsonAddress(json, ".governor");
+        custody = new Custody(custodial);
         vm.deal(PROPOSER, 100 ether);
     }
 

@@ -5,7 +5,7 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {TestUsdc} from "../../dev/TestUsdc.sol";
 import {BatchChain, ChainTerms} from "../../src/chain/BatchChain.sol";
 import {Batch, BatchHeader} from "../../src/chain/IBatchChain.sol";
-import {Custody, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {IFinalityPolicy} from "../../src/policy/IFinalityPolicy.sol";
 import {IProposerPolicy} from "../../src/policy/IProposerPolicy.sol";
@@ -26,6 +26,7 @@ abstract contract Fixture is VmTest {
     address internal constant LISTER = address(0x1003);
     address internal constant ESCAPE = address(0x1004);
     address internal constant AFFIRMATION = address(0x1005);
+    address internal constant GOVERNOR = address(0x1006);
     address internal constant ALICE = address(0x2001);
     address internal constant BOB = address(0x2002);
 
@@ -42,8 +43,13 @@ abstract contract Fixture is VmTest {
         SingleProposer proposers = new SingleProposer(PROPOSER);
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         chain = new BatchChain(termsOf(predicted, genesisRoot, policy, proposers));
-        custody = new Custody(token, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        custody = new Custody(custodyTerms(token));
         vm.deal(PROPOSER, 1_000 ether);
+    }
+
+    /// @notice Of a custody at the chain that stands.
+    function custodyTerms(IERC20Metadata token) internal view returns (CustodyTerms memory) {
+        return CustodyTerms(token, chain, LISTER, GOVERNOR, FORCED_PERIOD, ESCAPE);
     }
 
     function termsOf(address custody_, bytes32 genesisRoot, IFinalityPolicy policy, IProposerPolicy proposers)

@@ -44,3 +44,40 @@ contract HookToken is TestUsdc {
         super._update(from, to, value);
     }
 }
+
+/// @notice Refuses to pay chosen recipients, as tokens with a block list do.
+contract RefusingToken is TestUsdc {
+    error Refused(address recipient);
+
+    mapping(address recipient => bool) private _isRefused;
+
+    function refuse(address recipient, bool isRefused) external {
+        _isRefused[recipient] = isRefused;
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (_isRefused[to]) revert Refused(to);
+        super._update(from, to, value);
+    }
+}
+
+/// @notice Refuses every transfer while it is stopped, and always to or from whom its issuer has blocked.
+contract StoppableToken is TestUsdc {
+    error Stopped();
+
+    bool public stopped;
+    mapping(address account => bool) public blocked;
+
+    function set(bool stopped_) external {
+        stopped = stopped_;
+    }
+
+    function blockAccount(address account, bool isBlocked) external {
+        blocked[account] = isBlocked;
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (stopped || blocked[from] || blocked[to]) revert Stopped();
+        super._update(from, to, value);
+    }
+}

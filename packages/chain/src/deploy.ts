@@ -38,6 +38,8 @@ export interface DeployOptions extends WaitOptions {
   proposer: Address;
   /** Only sender of listSeries. */
   lister: Address;
+  /** Only sender of adminChange; nobody unless given. */
+  governor?: Address;
   windowSeconds: number;
   /** From a batch's proof to its finality; absent = a third of the window. */
   guardSeconds?: number;
@@ -144,11 +146,14 @@ function creationsOf(options: DeployOptions): Creation[] {
       abi: custodyAbi as Abi,
       bytecode: custodyBytecode,
       args: ({ at }) => [
-        at("token"),
-        at("batchChain"),
-        options.lister,
-        BigInt(options.forcedPeriodSeconds),
-        options.escape ?? zeroAddress,
+        {
+          token: at("token"),
+          batchChain: at("batchChain"),
+          lister: options.lister,
+          governor: options.governor ?? zeroAddress,
+          forcedPeriodSeconds: BigInt(options.forcedPeriodSeconds),
+          escape: options.escape ?? zeroAddress,
+        },
       ],
     },
   ];

@@ -9,6 +9,7 @@ export * from "./fault.ts";
 export * from "./plan.ts";
 export * from "./ports.ts";
 export * from "./propose.ts";
+export * from "./receipts.ts";
 export * from "./watcher.ts";
 export * from "./witness.ts";
 export * from "./witnessCells.ts";
