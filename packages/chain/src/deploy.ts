@@ -38,7 +38,7 @@ export interface DeployOptions extends WaitOptions {
   proposer: Address;
   /** Only sender of listSeries. */
   lister: Address;
-  /** Only sender of adminChange; nobody unless given. */
+  /** Only sender of adminChange; absent = nobody. */
   governor?: Address;
   windowSeconds: number;
   /** From a batch's proof to its finality; absent = a third of the window. */
