@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {BatchHeader} from "../../src/chain/IBatchChain.sol";
+import {IEscape} from "../../src/escape/IEscape.sol";
 import {Cells} from "../../src/lib/Cells.sol";
 import {Limits} from "../../src/lib/Limits.sol";
 import {Signatures} from "../../src/lib/Signatures.sol";
 import {CourtTerms, OrderLeg, OrderTerms, Receipt, ReceiptClaim} from "../../src/receipts/IReceiptCourt.sol";
-import {ICourtEscape} from "../../src/receipts/IReceiptSources.sol";
 import {ReceiptCourt} from "../../src/receipts/ReceiptCourt.sol";
 import {IStakeRegistry} from "../../src/stake/IStakeRegistry.sol";
 import {Fixture} from "./Fixture.sol";
@@ -18,6 +18,8 @@ contract OneStake is IStakeRegistry {
     IERC20 public immutable token;
     address public court;
     uint64 public lockedUntil;
+    uint64 public unbondingSeconds = 30 days;
+    uint64 public constant windowSecondsMax = 1 days;
 
     constructor(IERC20 token_) {
         token = token_;
@@ -25,6 +27,10 @@ contract OneStake is IStakeRegistry {
 
     function setCourt(address court_) external {
         court = court_;
+    }
+
+    function setUnbonding(uint64 seconds_) external {
+        unbondingSeconds = seconds_;
     }
 
     function mayPost(address, uint64) external pure returns (bool) {
@@ -53,7 +59,7 @@ contract OneStake is IStakeRegistry {
 }
 
 /// @notice A freeze that the test decides.
-contract SettableAnchor is ICourtEscape {
+contract SettableAnchor is IEscape {
     bool public isFrozen;
     uint64 private _batchNumber;
     bytes32 private _root;
@@ -61,6 +67,10 @@ contract SettableAnchor is ICourtEscape {
 
     function freeze(uint64 batchNumber, bytes32 root, bool settled) external {
         (isFrozen, _batchNumber, _root, _settled) = (true, batchNumber, root, settled);
+    }
+
+    function lateFraud(uint64) external pure {
+        revert("the test freezes by itself");
     }
 
     function anchor() external view returns (uint64, bytes32, bool) {

@@ -532,6 +532,15 @@ contract ReceiptCourtTest is ReceiptFixture {
         new ReceiptCourt(terms);
     }
 
+    function test_stake_that_unbonds_before_a_claim_can_come() external {
+        uint256 leastSeconds = 2 * RECEIPT_PERIOD_MS / 1000 + 1 days + CLAIM_PERIOD;
+        stake.setUnbonding(uint64(leastSeconds));
+        vm.expectRevert(abi.encodeWithSelector(ReceiptCourt.UnbondingTooShort.selector, leastSeconds, leastSeconds));
+        new ReceiptCourt(termsOf());
+        stake.setUnbonding(uint64(leastSeconds) + 1);
+        new ReceiptCourt(termsOf());
+    }
+
     function test_without_escape() external {
         court = new ReceiptCourt(termsOf());
         Receipt memory receipt = fillReceipt();

@@ -82,7 +82,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
     onNews: (line) => tally.tell(line),
     onFatal: (error) => venue.fail(error),
   });
-  const claims = new Claims(l1.client, deployment);
+  const claims = new Claims(l1.client, deployment, (line) => tally.tell(line));
   const vault = new VaultBooks(l1.client, deployment);
 
   // 8. The clock drives them.

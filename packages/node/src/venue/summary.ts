@@ -19,7 +19,7 @@ export interface Summary {
 }
 
 export function summaryOf(venue: Venue): Summary {
-  const { source, engine, tally, processes, vault, journal, gatekeeper } = venue.parts;
+  const { source, engine, tally, processes, vault, journal, gatekeeper, claims } = venue.parts;
   const { proposer, watch } = processes;
   const conservation = vault.conservation(engine.ledger);
   const gap = conservationGap(conservation);
@@ -51,6 +51,7 @@ export function summaryOf(venue: Venue): Summary {
     batchesPosted: proposer?.batchesPosted ?? 0,
     batchesFinal: proposer?.batchesFinal ?? 0,
     withdrawalsClaimed: vault.claimedCount,
+    withdrawalsRefusedByL1: claims.setAsideCount,
     liquidations: tally.liquidations,
     fundingEvents: tally.fundingEvents,
     expiries: tally.expiries,
@@ -89,6 +90,7 @@ function linesOf(json: Record<string, unknown>, problems: readonly string[], vau
       `${String(json["liquidations"])}, ${String(json["fundingEvents"])}, ${String(json["expiries"])}`,
     ],
     ["withdrawals claimed", json["withdrawalsClaimed"]],
+    ["withdrawals the L1 refuses to pay", json["withdrawalsRefusedByL1"]],
     ["vault", `${usdc(vault)} USDC`],
     ["final state root", json["finalStateRoot"]],
   ];

@@ -251,16 +251,16 @@ export class Venue {
       watch.cyclesCompared === engine.cycleIndex &&
       tally.fillsFinal === tally.fills &&
       !claims.busy &&
-      vault.claimedCount === engine.ledger.globals.outboxCount
+      vault.claimedCount + claims.setAsideCount === engine.ledger.globals.outboxCount
     );
   }
 
   #drainState(): string {
-    const { processes, engine, tally, vault } = this.parts;
+    const { processes, engine, tally, vault, claims } = this.parts;
     const { proposer, watch } = processes;
     return (
       `${engine.cycleIndex} cycles closed, ${proposer?.cyclesPosted ?? 0} posted, ${proposer?.cyclesFinal ?? 0} final, ${watch?.cyclesCompared ?? 0} verified, ` +
-      `${tally.fills} fills, ${tally.fillsFinal} final, ${engine.ledger.globals.outboxCount} withdrawals, ${vault.claimedCount} claimed`
+      `${tally.fills} fills, ${tally.fillsFinal} final, ${engine.ledger.globals.outboxCount} withdrawals, ${vault.claimedCount} claimed, ${claims.setAsideCount} refused by the L1`
     );
   }
 
