@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { readOrder, writeOrder } from "@tidemark/engine";
 import type { Hash, Order } from "@tidemark/ledger";
 import { assert, ByteReader, ByteWriter, bytesToHex } from "@tidemark/num";
-import { decodeReceipt, encodeReceipt, RECEIPT_BYTES, type Receipt, ReceiptKind, ReceiptTree } from "@tidemark/settlement";
+import {
+  decodeReceipt,
+  encodeReceipt,
+  RECEIPT_BYTES,
+  type Receipt,
+  ReceiptKind,
+  ReceiptTree,
+} from "@tidemark/settlement";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { ExitCode, NodeError } from "../errors.ts";
 
@@ -69,7 +76,10 @@ function decodeGroup(bytes: Uint8Array): ReceiptGroup {
 }
 
 const damaged = (path: string, cause: unknown): NodeError =>
-  new NodeError("RECEIPTS_DAMAGED", `the receipts in ${path} cannot be read`, { exitCode: ExitCode.environment, cause });
+  new NodeError("RECEIPTS_DAMAGED", `the receipts in ${path} cannot be read`, {
+    exitCode: ExitCode.environment,
+    cause,
+  });
 
 export class ReceiptStore {
   readonly #root: RootDatabase<Buffer, string>;
@@ -120,8 +130,7 @@ export class ReceiptStore {
   /** @throws NodeError NO_RECEIPTS when the folder has none */
   static openToRead(folder: string): ReceiptStore {
     const path = join(folder, FILE_NAME);
-    if (!existsSync(path))
-      throw new NodeError("NO_RECEIPTS", `no receipts in ${folder}`, { exitCode: ExitCode.usage });
+    if (!existsSync(path)) throw new NodeError("NO_RECEIPTS", `no receipts in ${folder}`, { exitCode: ExitCode.usage });
     try {
       return new ReceiptStore(path, true);
     } catch (cause) {
@@ -137,7 +146,8 @@ export class ReceiptStore {
   /** Receipts of all commands up to this one are stored; 0 for an empty store. */
   get sequence(): number {
     const last = this.#lastGroup();
-    return last === null ? 0 : this.#group(last).sequence;
+    const noted = Number(this.#root.get("sequence")?.toString("utf8") ?? 0);
+    return Math.max(noted, last === null ? 0 : this.#group(last).sequence);
   }
 
   /** Rejects when the disk refused; also `stored` does then. */
@@ -151,6 +161,12 @@ export class ReceiptStore {
         this.#index.put([account, nonce, ReceiptKind[kind], number, place], EMPTY);
       });
     });
+    return this.#stored;
+  }
+
+  /** States that no later group holds receipts of commands up to here. */
+  putSequence(sequence: number): Promise<unknown> {
+    this.#stored = this.#root.put("sequence", Buffer.from(String(sequence)));
     return this.#stored;
   }
 
