@@ -4,6 +4,7 @@ export * from "./checkedAccounts.ts";
 export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";
+export * from "./insurance.ts";
 export * from "./plan.ts";
 export * from "./ports.ts";
 export * from "./propose.ts";
