@@ -12,12 +12,9 @@ export * from "./disputeClient.ts";
 export * from "./embedded.ts";
 export * from "./errors.ts";
 export * from "./generated/contracts.ts";
-<<<<<<< HEAD
-export * from "./generated/stake.ts";
-=======
 export * from "./generated/dispute.ts";
 export * from "./generated/rules.ts";
->>>>>>> main
+export * from "./generated/stake.ts";
 export * from "./inboundReader.ts";
 export * from "./proposer.ts";
 export * from "./reorgTracker.ts";
