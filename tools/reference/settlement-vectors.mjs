@@ -50,7 +50,7 @@ const ABI = parseAbi([
   "function forceLiquidation(uint24 account)",
   "function adminChange(bytes change)",
   "function listSeries(uint16 underlying, uint64 expiryMs, uint64[] strikes)",
-  "struct BatchHeader { uint32 version; uint32 domain; uint64 number; bytes32 parent; bytes32 preStateRoot; bytes32 postStateRoot; bytes32 cyclesRoot; uint32 cycleCount; uint64 firstCycle; uint64 timeMs; uint64 inboundCursor; bytes32 inboundHash; uint8 dataMode; }",
+  "struct BatchHeader { uint32 version; uint32 domain; uint64 number; bytes32 parent; bytes32 preStateRoot; bytes32 postStateRoot; bytes32 cyclesRoot; uint32 cycleCount; uint64 firstCycle; uint64 timeMs; uint64 inboundCursor; bytes32 inboundHash; uint8 dataMode; bytes32 dataHash; uint32 dataLength; }",
   "function postBatch(BatchHeader header, bytes data) payable",
   "struct StateRoots { bytes32 accountsRoot; bytes32 instrumentsRoot; bytes32 underlyingsRoot; bytes32 outboxRoot; bytes32 globalsHash; }",
   "struct OutboxCell { uint24 account; uint16 asset; uint64 amount; uint64 destinationChain; address recipient; }",
@@ -221,13 +221,16 @@ function batchVectors(queue) {
       ["inboundCursor", BigInt(inbound.queueLength)],
       ["inboundHash", bytesOf(inbound.queueHash)],
       ["dataMode", 0n],
+      ["dataHash", ZERO],
+      ["dataLength", BigInt(dataOf(cycles).length)],
     ];
     // abi.encode of static fields: one 32-byte word each.
     const batchHash = keccak(...fields.map(([, value]) => (typeof value === "bigint" ? bigEndian(value, 32) : value)));
     const header = Object.fromEntries(
       fields.map(([name, value]) => [name, typeof value === "bigint" ? value : hex(value)]),
     );
-    for (const name of ["version", "domain", "cycleCount", "dataMode"]) header[name] = Number(header[name]);
+    for (const name of ["version", "domain", "cycleCount", "dataMode", "dataLength"])
+      header[name] = Number(header[name]);
     parent = batchHash;
     stateRoot = postStateRoot;
     firstCycle += BigInt(cycleCount);

@@ -16,12 +16,6 @@ import {AnchorReader} from "./AnchorReader.sol";
 import {ClosingMarks} from "./ClosingMarks.sol";
 import {EntitlementKind, EscapePhase, EscapeTerms, IEscape, IEscapeBackstop} from "./IEscape.sol";
 
-/// @notice The part of the batch chain that a freeze looks at.
-interface IDropTime {
-    /// @notice Time of the last drop, in seconds; deadlines are counted from it again.
-    function lastDropAt() external view returns (uint64);
-}
-
 /// @title The end of a failed venue: everybody leaves by proof, with the same share of what there is
 /// @notice docs/spec/settlement.md, Escape, is the course; ADR 046 the order of payments. A venue that misses the deadline of
 /// a forced entry is frozen by anyone; a late fraud proof freezes it too. What was posted still becomes final or is dropped;
@@ -193,7 +187,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     function freezeForMissedEntry(uint64 index) external nonReentrant during(EscapePhase.LIVE) {
         uint256 deadline = custody.forcedDeadlineOf(index);
         if (deadline == 0) revert EntryNotForced(index);
-        uint256 afterDrop = uint256(IDropTime(address(batchChain)).lastDropAt()) + custody.forcedPeriodSeconds();
+        uint256 afterDrop = uint256(batchChain.lastDropAt()) + custody.forcedPeriodSeconds();
         if (afterDrop > deadline) deadline = afterDrop;
         if (block.timestamp <= deadline) revert DeadlineNotPassed(index, deadline);
         if (batchChain.batch(batchChain.lastNumber()).inboundCursor > index) revert EntryConsumed(index);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AccountList} from "../lib/AccountList.sol";
 import {Cells} from "../lib/Cells.sol";
 import {Limits} from "../lib/Limits.sol";
 import {Margin, MarginFigures} from "../lib/Margin.sol";
@@ -79,6 +80,13 @@ contract OutboundRule is CycleRule {
             Cells.write(total, 8, Cells.read(total, 8) + amount);
         }
         return 0;
+    }
+
+    function _accounts(Run memory run) internal pure override returns (uint256[] memory accounts) {
+        accounts = AccountList.empty(PayloadReader.read8(run.body));
+        for (uint256 item = run.body + 1; item < run.end; item += PayloadReader.OUTBOUND_BYTES) {
+            AccountList.add(accounts, PayloadReader.read(item, 3));
+        }
     }
 
     function _itemCode(Run memory run, uint256 item)

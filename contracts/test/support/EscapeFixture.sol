@@ -62,7 +62,7 @@ abstract contract EscapeFixture is Fixture, LedgerBuilder {
     /// @dev Nonces: policies, chain, custody, escape; the pool, where there is one, stands before.
     function deployVenueWith(TestUsdc token) internal {
         usdc = token;
-        FixedWindowPolicy policy = new FixedWindowPolicy(WINDOW);
+        FixedWindowPolicy policy = new FixedWindowPolicy(WINDOW, GUARD);
         SingleProposer proposers = new SingleProposer(PROPOSER);
         uint64 nonce = vm.getNonce(address(this));
         address predictedCustody = vm.computeCreateAddress(address(this), nonce + 2);
@@ -70,7 +70,7 @@ abstract contract EscapeFixture is Fixture, LedgerBuilder {
         bytes memory encoded = parametersFor(predictedCustody, 2);
         store = address(new ParameterStore(encoded));
         parametersHashInState = keccak256(encoded);
-        chain = new BatchChain(predictedCustody, GENESIS_ROOT, DOMAIN, BOND, policy, proposers, DISPUTE);
+        chain = new BatchChain(termsOf(predictedCustody, GENESIS_ROOT, policy, proposers));
         CustodyTerms memory terms = custodyTerms(IERC20Metadata(address(token)));
         terms.escape = predictedEscape;
         custody = new Custody(terms);

@@ -160,7 +160,7 @@ contract CustodyTest is Fixture {
 
     function test_depositRefusesTokensThatArriveShort() external {
         FeeToken fees = new FeeToken();
-        deployWith(fees, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(fees, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         fees.mint(ALICE, 1_000);
         vm.startPrank(ALICE);
         fees.approve(address(custody), 1_000);
@@ -169,7 +169,7 @@ contract CustodyTest is Fixture {
         vm.stopPrank();
 
         IdleToken idle = new IdleToken();
-        deployWith(idle, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(idle, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         vm.startPrank(ALICE);
         idle.approve(address(custody), 1_000);
         vm.expectRevert(abi.encodeWithSelector(Custody.DepositMismatch.selector, 0, 1_000));
@@ -179,7 +179,7 @@ contract CustodyTest is Fixture {
 
     function test_depositCannotBeReentered() external {
         HookToken hooks = new HookToken();
-        deployWith(hooks, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(hooks, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         hooks.mint(ALICE, 10);
         hooks.arm(address(custody), abi.encodeCall(Custody.openAccount, ()));
         vm.startPrank(ALICE);
@@ -492,7 +492,7 @@ contract CustodyTest is Fixture {
 
     function test_claimCannotBeReentered() external {
         HookToken hooks = new HookToken();
-        deployWith(hooks, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(hooks, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         hooks.mint(ALICE, 1_000);
         vm.startPrank(ALICE);
         hooks.approve(address(custody), 1_000);
@@ -522,7 +522,7 @@ contract CustodyTest is Fixture {
     /// @notice A recipient that the token refuses stands in nobody's way, and is paid once the token allows it.
     function test_claimRefusedByTheTokenBlocksNobody() external {
         RefusingToken refusing = new RefusingToken();
-        deployWith(refusing, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(refusing, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         refusing.mint(ALICE, 1_000);
         vm.startPrank(ALICE);
         refusing.approve(address(custody), 1_000);

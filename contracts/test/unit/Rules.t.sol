@@ -53,16 +53,31 @@ contract RulesTest is VmTest {
         _answered(rule, abi.encodePacked(uint8(1), uint8(rule.kind()), uint64(0), payload));
     }
 
+    /// @dev A list of accounts for every payload of the kind, strictly increasing; a revert for another kind alone.
+    function _listed(ICycleRule rule, bytes memory payload, bool isUndecodable) private view {
+        try rule.accountsOf(payload) returns (uint256[] memory accounts) {
+            for (uint256 i = 1; i < accounts.length; ++i) {
+                vm.assertLt(accounts[i - 1], accounts[i], "order");
+            }
+            if (isUndecodable) vm.assertEq(accounts.length, 0, "undecodable");
+        } catch (bytes memory reason) {
+            vm.assertTrue(bytes4(reason) == ICycleRule.KindMismatch.selector, "list reverted");
+            vm.assertTrue(uint8(payload[1]) != rule.kind(), "list of its own kind reverted");
+        }
+    }
+
     /// @dev An undecodable payload has a code; any other gets to the witness, which is empty here.
     function _answered(ICycleRule rule, bytes memory payload) private view {
         try rule.execute(address(0), 0, payload, "") returns (uint256 code, bytes32 root) {
             vm.assertTrue(code == RejectionCodes.MALFORMED || code == RejectionCodes.INBOUND_QUEUE_ORDER, "code");
             vm.assertEq(root, bytes32(0));
+            _listed(rule, payload, true);
         } catch (bytes memory reason) {
             bytes4 selector = bytes4(reason);
             bool isKnown = selector == StateWitness.WitnessMalformed.selector
                 || (selector == ICycleRule.KindMismatch.selector && uint8(payload[1]) != rule.kind());
             vm.assertTrue(isKnown, "reason");
+            _listed(rule, payload, false);
         }
     }
 

@@ -36,6 +36,8 @@ export interface DeployOptions extends WaitOptions {
   /** Only sender of adminChange; nobody unless given. */
   governor?: Address;
   windowSeconds: number;
+  /** From a batch's proof to its finality; absent = a third of the window. */
+  guardSeconds?: number;
   bondWei: bigint;
   /** Time that the venue has for a forced entry. */
   forcedPeriodSeconds: number;
@@ -43,6 +45,8 @@ export interface DeployOptions extends WaitOptions {
   token?: Address;
   /** Fraud proofs and winding up: nobody may unless given. */
   dispute?: Address;
+  /** Proofs that batches are right. */
+  affirmation?: Address;
   escape?: Address;
 }
 
@@ -74,16 +78,20 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
   const calls = [
     creation(deployer, "FixedWindowPolicy", fixedWindowPolicyAbi as Abi, fixedWindowPolicyBytecode, [
       BigInt(options.windowSeconds),
+      BigInt(options.guardSeconds ?? Math.ceil(options.windowSeconds / 3)),
     ]),
     creation(deployer, "SingleProposer", singleProposerAbi as Abi, singleProposerBytecode, [options.proposer]),
     creation(deployer, "BatchChain", batchChainAbi as Abi, batchChainBytecode, [
-      custody,
-      genesisRoot,
-      parameters.domain,
-      options.bondWei,
-      policy,
-      proposerPolicy,
-      options.dispute ?? zeroAddress,
+      {
+        custody,
+        genesisRoot,
+        domain: parameters.domain,
+        bondWei: options.bondWei,
+        finalityPolicy: policy,
+        proposerPolicy,
+        dispute: options.dispute ?? zeroAddress,
+        affirmation: options.affirmation ?? zeroAddress,
+      },
     ]),
     creation(deployer, "Custody", custodyAbi as Abi, custodyBytecode, [
       {

@@ -1,5 +1,6 @@
 export * from "./attribute.ts";
 export * from "./batch.ts";
+export * from "./checkedAccounts.ts";
 export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";

@@ -179,7 +179,7 @@ class LedgerWatcher implements Watcher {
       const where = this.#relaid(at(cycles.length));
       return this.#fail(where, { what: "data", detail: decoded.ok ? "no cycles" : decoded.detail }, false);
     }
-    const wrong = this.#headerFault(header, cycles, posted);
+    const wrong = this.#headerFault(header, data, cycles, posted);
     if (wrong !== null) {
       const where = at(wrong.last ? cycles.length - 1 : 0);
       return this.#fail(where, { what: "header", detail: wrong.detail }, committed());
@@ -239,6 +239,7 @@ class LedgerWatcher implements Watcher {
   /** `last` = the last cycle shows the contradiction, else the first. */
   #headerFault(
     header: BatchHeader,
+    data: Uint8Array,
     cycles: readonly BatchCycle[],
     posted: PostedBatch,
   ): { detail: string; last: boolean } | null {
@@ -253,6 +254,8 @@ class LedgerWatcher implements Watcher {
       ["preStateRoot", tip.stateRoot, false],
       ["firstCycle", tip.nextCycle, false],
       ["dataMode", DATA_MODE_CALLDATA, false],
+      ["dataHash", ZERO_HASH, false],
+      ["dataLength", data.length, false],
       ["postStateRoot", this.state.root(), true],
       ["timeMs", globals.timeMs, true],
       ["inboundCursor", globals.inboundCursor, true],

@@ -43,11 +43,20 @@ export interface RuleAnswer {
   error: string;
 }
 
+/** What accountsOf says of a payload; null: it reverted. */
+export interface ListAnswer {
+  accounts: number[] | null;
+  error: string;
+}
+
 interface RpcAnswer {
   id: number;
   result?: Hex;
   error?: { message: string; data?: unknown };
 }
+
+const whyNot = (answer: RpcAnswer | undefined): string =>
+  `${answer?.error?.message ?? "no answer"} ${JSON.stringify(answer?.error?.data ?? "")}`;
 
 export class RuleEvm {
   readonly #l1: EmbeddedL1;
@@ -105,8 +114,7 @@ export class RuleEvm {
 
   #answerOf(call: Readonly<RuleCall>, answer: RpcAnswer | undefined): RuleAnswer {
     if (answer?.result === undefined) {
-      const why = `${answer?.error?.message ?? "no answer"} ${JSON.stringify(answer?.error?.data ?? "")}`;
-      return { code: -1, root: "0x", error: why };
+      return { code: -1, root: "0x", error: whyNot(answer) };
     }
     const result = decodeFunctionResult({ abi: this.#abi, functionName: call.face, data: answer.result });
     if (call.face === "check") return { code: Number(result as bigint), root: "0x", error: "" };
@@ -114,19 +122,39 @@ export class RuleEvm {
     return { code: Number(code), root, error: "" };
   }
 
-  async call(calls: readonly RuleCall[]): Promise<RuleAnswer[]> {
-    const answers: RuleAnswer[] = [];
+  /** One eth_call each, of `data` to the rule of `kind`. */
+  async #ethCalls(calls: readonly { kind: number; data: Hex }[]): Promise<(RpcAnswer | undefined)[]> {
+    const answers: (RpcAnswer | undefined)[] = [];
     for (let from = 0; from < calls.length; from += BATCH_CALLS) {
       const part = calls.slice(from, from + BATCH_CALLS);
       const gas = `0x${CHALLENGE_GAS.toString(16)}`;
-      const body = part.map((call, id) => {
-        const params = [{ to: addressOf(RULE_ADDRESS_BASE + call.kind), data: this.#dataOf(call), gas }, "latest"];
+      const body = part.map(({ kind, data }, id) => {
+        const params = [{ to: addressOf(RULE_ADDRESS_BASE + kind), data, gas }, "latest"];
         return { jsonrpc: "2.0", id, method: "eth_call", params };
       });
       const byId = new Map((await this.#post(body)).map((answer) => [answer.id, answer]));
-      part.forEach((call, id) => answers.push(this.#answerOf(call, byId.get(id))));
+      part.forEach((_, id) => answers.push(byId.get(id)));
     }
     return answers;
+  }
+
+  async call(calls: readonly RuleCall[]): Promise<RuleAnswer[]> {
+    const answers = await this.#ethCalls(calls.map((call) => ({ kind: call.kind, data: this.#dataOf(call) })));
+    return calls.map((call, i) => this.#answerOf(call, answers[i]));
+  }
+
+  /** accountsOf of each payload, by the rule of its kind. */
+  async list(payloads: readonly { kind: number; payload: Uint8Array }[]): Promise<ListAnswer[]> {
+    const functionName = "accountsOf";
+    const calls = payloads.map(({ kind, payload }) => ({
+      kind,
+      data: encodeFunctionData({ abi: this.#abi, functionName, args: [bytesToHex(payload)] }),
+    }));
+    return (await this.#ethCalls(calls)).map((answer) => {
+      if (answer?.result === undefined) return { accounts: null, error: whyNot(answer) };
+      const listed = decodeFunctionResult({ abi: this.#abi, functionName, data: answer.result });
+      return { accounts: (listed as readonly bigint[]).map(Number), error: "" };
+    });
   }
 
   stop(): Promise<void> {

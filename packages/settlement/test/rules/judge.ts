@@ -5,8 +5,8 @@ import type { Hex } from "viem";
 import type { Random } from "../../../ledger/test/random.ts";
 import { type Coverage, Stream } from "../../../ledger/test/stream/stream.ts";
 import { WideStream } from "../../../ledger/test/stream/wide.ts";
-import { accountFaultCells, encodeWitness, rootFaultCells } from "../../src/index.ts";
-import { RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
+import { accountFaultCells, checkedAccounts, encodeWitness, rootFaultCells } from "../../src/index.ts";
+import { type ListAnswer, RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
 
 /** Codes that only the rule at one account shows: open epoch, exposure, marks, margin, terms of a liquidation. */
 const ACCOUNT_CODES = new Set([404, 415, 420, 421, 502, 503, 504, 506, 507, 508, 509, 510, 1009, 1010]);
@@ -19,6 +19,8 @@ interface Case {
   /** The same with a witness that is not the state's: it reverts, or changed nothing that counts. */
   hostile: RuleCall | null;
   checks: RuleCall[];
+  /** What the payload's bytes name; none when they do not decode. */
+  listed: readonly number[];
   verdict: CycleVerdict;
   /** Enough to run it again. */
   where: string;
@@ -53,15 +55,7 @@ function checksOf(
   cycle: Cycle,
   common: Pick<RuleCall, "kind" | "parameters" | "preStateRoot" | "payload">,
 ): RuleCall[] {
-  const accounts = new Set<number>();
-  if (cycle.kind === "trade") for (const { account } of cycle.accounts) accounts.add(account);
-  if (cycle.kind === "liquidation") {
-    accounts.add(cycle.account);
-    for (const { account } of cycle.counterparties) accounts.add(account);
-  }
-  if (cycle.kind === "outbound") for (const { withdrawal } of cycle.withdrawals) accounts.add(withdrawal.account);
-  // A refused giant would name more accounts than any challenge: a few say enough.
-  return [...accounts].slice(0, 8).map((account): RuleCall => {
+  return checkedAccounts(cycle).map((account): RuleCall => {
     const witness = encodeWitness(state, accountFaultCells(state, cycle, account));
     return { ...common, face: "check", account, witness };
   });
@@ -102,7 +96,9 @@ export class Judge {
       const rejection = verdict.ok ? 0 : verdict.rejection.account;
       const kept = verdict.ok ? checks : checks.filter(({ account }) => account === rejection);
       const hostile = witness.length > 0 && this.#random.chance(HOSTILE_SHARE) ? this.#hostile(execute) : null;
-      this.#cases.push({ execute, hostile, checks: kept, verdict, where: `${this.label}, cycle ${this.#applied}` });
+      const listed = decoded === null ? [] : checkedAccounts(decoded);
+      const where = `${this.label}, cycle ${this.#applied}`;
+      this.#cases.push({ execute, hostile, checks: kept, listed, verdict, where });
       this.#calls += 1 + kept.length;
     }
     return verdict;
@@ -143,7 +139,13 @@ export class Judge {
       ...(hostile === null ? [] : [hostile]),
     ]);
     const answers = await evm.call(calls);
-    this.agreement.calls += calls.length;
+    const lists = await evm.list(cases.map(({ execute }) => execute));
+    this.agreement.calls += calls.length + lists.length;
+    cases.forEach(({ listed, where }, i) => {
+      const { accounts, error } = lists[i] as ListAnswer;
+      if (accounts?.join() !== listed.join())
+        throw new Error(`${where}: accountsOf ${accounts ?? error}, not ${listed}`);
+    });
     let next = 0;
     for (const one of cases) {
       const execute = answers[next++] as RuleAnswer;
