@@ -10,6 +10,7 @@ const OUTPUT = "packages/chain/src/generated/contracts.ts";
 const CODE_BYTES_MAX = 24_576;
 const CONTRACTS = [
   ["custody", "contracts/src/custody/Custody.sol", "Custody"],
+  ["escape", "contracts/src/escape/Escape.sol", "Escape"],
   ["batchChain", "contracts/src/chain/BatchChain.sol", "BatchChain"],
   ["fixedWindowPolicy", "contracts/src/policy/FixedWindowPolicy.sol", "FixedWindowPolicy"],
   ["singleProposer", "contracts/src/policy/SingleProposer.sol", "SingleProposer"],

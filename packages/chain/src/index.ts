@@ -8,6 +8,8 @@ export * from "./deploy.ts";
 export * from "./deployment.ts";
 export * from "./embedded.ts";
 export * from "./errors.ts";
+export * from "./escapeClient.ts";
+export * from "./escapeReader.ts";
 export * from "./generated/contracts.ts";
 export * from "./inboundReader.ts";
 export * from "./proposer.ts";

@@ -4,6 +4,8 @@ export * from "./checkedAccounts.ts";
 export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";
+export * from "./escape.ts";
+export * from "./escapeProof.ts";
 export * from "./plan.ts";
 export * from "./ports.ts";
 export * from "./propose.ts";
