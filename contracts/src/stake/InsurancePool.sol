@@ -9,15 +9,9 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {Batch, IBatchChain} from "../chain/IBatchChain.sol";
+import {ICustody} from "../custody/ICustody.sol";
 import {Limits} from "../lib/Limits.sol";
 import {InsuranceWitness, Shortfall} from "./Shortfall.sol";
-
-/// @notice The vault as the pool sees it.
-interface IInsuredVault {
-    function frozen() external view returns (bool);
-
-    function deposit(uint24 account, uint256 amount) external returns (uint64 index);
-}
 
 /// @notice What a pool is made with. `batchChain`, `custody` and `escape` may be predicted addresses.
 struct PoolTerms {
@@ -84,7 +78,7 @@ contract InsurancePool is ERC4626, ReentrancyGuardTransient {
     uint64 public constant FREEZE_HOLD_SECONDS_MAX = 180 days;
 
     IBatchChain public immutable batchChain;
-    IInsuredVault public immutable custody;
+    ICustody public immutable custody;
     address public immutable escape;
     uint64 public immutable cooldownSeconds;
     uint64 public immutable redeemSeconds;
@@ -110,7 +104,7 @@ contract InsurancePool is ERC4626, ReentrancyGuardTransient {
         if (terms.cooldownSeconds <= terms.windowSecondsMax) revert CooldownTooShort(terms.cooldownSeconds);
         if (terms.redeemSeconds == 0) revert RedeemPeriodZero();
         batchChain = terms.batchChain;
-        custody = IInsuredVault(terms.custody);
+        custody = ICustody(terms.custody);
         escape = terms.escape;
         cooldownSeconds = terms.cooldownSeconds;
         redeemSeconds = terms.redeemSeconds;

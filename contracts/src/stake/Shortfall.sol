@@ -20,6 +20,7 @@ library Shortfall {
     error WitnessMalformed();
     /// @notice The witness is of another state.
     error StateRootMismatch(bytes32 witnessed);
+    error AccountsRootMismatch(bytes32 witnessed);
 
     /// @notice Shortfall in micro-USDC and the queue cursor of the state with that root. Reverts for a witness of any other.
     /// @dev Negative cash of the insurance account is bad debt already: it counts once.
@@ -31,17 +32,19 @@ library Shortfall {
         if (witness.path.length != Limits.ACCOUNT_TREE_DEPTH || witness.state.globals.length != Cells.GLOBALS_BYTES) {
             revert WitnessMalformed();
         }
-        bytes32 accountsRoot = MerklePath.root(keccak256(witness.cell), Limits.INSURANCE_ACCOUNT, witness.path);
+        StateParts calldata state = witness.state;
         bytes32 witnessed = keccak256(
             abi.encode(
-                accountsRoot,
-                witness.state.instrumentsRoot,
-                witness.state.underlyingsRoot,
-                witness.state.outboxRoot,
-                keccak256(witness.state.globals)
+                state.accountsRoot,
+                state.instrumentsRoot,
+                state.underlyingsRoot,
+                state.outboxRoot,
+                keccak256(state.globals)
             )
         );
-        if (accountsRoot != witness.state.accountsRoot || witnessed != stateRoot) revert StateRootMismatch(witnessed);
+        if (witnessed != stateRoot) revert StateRootMismatch(witnessed);
+        bytes32 accountsRoot = MerklePath.root(keccak256(witness.cell), Limits.INSURANCE_ACCOUNT, witness.path);
+        if (accountsRoot != state.accountsRoot) revert AccountsRootMismatch(accountsRoot);
         int256 cash = _cash(witness.cell);
         uint256 globals = _address(witness.state.globals);
         int256 badDebt = Cells.readSigned64(globals + Cells.GLOBALS_BAD_DEBT);

@@ -60,24 +60,3 @@ contract RefusingToken is TestUsdc {
         super._update(from, to, value);
     }
 }
-
-/// @notice Refuses every transfer while it is stopped, and always to or from whom its issuer has blocked.
-contract StoppableToken is TestUsdc {
-    error Stopped();
-
-    bool public stopped;
-    mapping(address account => bool) public blocked;
-
-    function set(bool stopped_) external {
-        stopped = stopped_;
-    }
-
-    function blockAccount(address account, bool isBlocked) external {
-        blocked[account] = isBlocked;
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        if (stopped || blocked[from] || blocked[to]) revert Stopped();
-        super._update(from, to, value);
-    }
-}

@@ -284,35 +284,35 @@ contract InsurancePoolTest is StakeFixture {
         InsuranceWitness memory right = insuranceWitness(70, 30, 0);
         uint64 number = finalState(right);
         InsuranceWitness memory wrong = insuranceWitness(71, 30, 0);
-        expectMismatch(number, wrong);
+        expectRefused(number, wrong, Shortfall.StateRootMismatch.selector);
+        // Whole, but of another state.
         wrong = insuranceWitness(70, 29, 0);
-        expectMismatch(number, wrong);
+        expectRefused(number, wrong, Shortfall.StateRootMismatch.selector);
+        // The right roots around another cell, another path, another account.
+        InsuranceWitness memory poorer = insuranceWitness(70, 29, 0);
+        wrong = insuranceWitness(70, 30, 0);
+        wrong.cell = poorer.cell;
+        expectRefused(number, wrong, Shortfall.AccountsRootMismatch.selector);
         wrong = insuranceWitness(70, 30, 0);
         wrong.path[5] = keccak256("other");
-        expectMismatch(number, wrong);
-        wrong = insuranceWitness(70, 30, 0);
-        wrong.cell = bytes.concat(wrong.cell, hex"00");
-        expectMismatch(number, wrong);
-        // Another account's cell under the same root.
+        expectRefused(number, wrong, Shortfall.AccountsRootMismatch.selector);
         wrong = insuranceWitness(70, 30, 0);
         wrong.cell = "treasury";
-        expectMismatch(number, wrong);
+        expectRefused(number, wrong, Shortfall.AccountsRootMismatch.selector);
+        wrong = insuranceWitness(70, 30, 0);
+        wrong.cell = bytes.concat(wrong.cell, hex"00");
+        expectRefused(number, wrong, Shortfall.AccountsRootMismatch.selector);
         wrong = insuranceWitness(70, 30, 0);
         wrong.path = new bytes32[](23);
-        expectMalformed(number, wrong);
+        expectRefused(number, wrong, Shortfall.WitnessMalformed.selector);
         wrong = insuranceWitness(70, 30, 0);
         wrong.state.globals = bytes.concat(wrong.state.globals, hex"00");
-        expectMalformed(number, wrong);
+        expectRefused(number, wrong, Shortfall.WitnessMalformed.selector);
         expectCover(number, right, 40);
     }
 
-    function expectMismatch(uint64 number, InsuranceWitness memory witness) private {
-        vm.expectPartialRevert(Shortfall.StateRootMismatch.selector);
-        pool.coverShortfall(number, witness);
-    }
-
-    function expectMalformed(uint64 number, InsuranceWitness memory witness) private {
-        vm.expectRevert(Shortfall.WitnessMalformed.selector);
+    function expectRefused(uint64 number, InsuranceWitness memory witness, bytes4 selector) private {
+        vm.expectPartialRevert(selector);
         pool.coverShortfall(number, witness);
     }
 

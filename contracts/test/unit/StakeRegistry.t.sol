@@ -7,7 +7,7 @@ import {TestUsdc} from "../../dev/TestUsdc.sol";
 import {BatchChain} from "../../src/chain/BatchChain.sol";
 import {BatchHeader} from "../../src/chain/IBatchChain.sol";
 import {Slash, StakeRegistry, StakeTerms} from "../../src/stake/StakeRegistry.sol";
-import {FeeToken, HookToken, IdleToken, StoppableToken} from "../support/HostileTokens.sol";
+import {FeeToken, HookToken, IdleToken, RefusingToken} from "../support/HostileTokens.sol";
 import {StakeFixture} from "../support/StakeFixture.sol";
 
 contract StakeRegistryTest is StakeFixture {
@@ -564,26 +564,28 @@ contract StakeRegistryTest is StakeFixture {
         vm.stopPrank();
     }
 
-    /// @notice A token that moves nothing, or not to these parties, must not save a fraudulent batch.
+    /// @notice A token that pays none of these parties must not save a fraudulent batch.
     function test_aTokenThatRefusesSavesNoFraud() external {
-        StoppableToken stoppable = new StoppableToken();
-        deployStakeWith(stoppable);
+        RefusingToken refusing = new RefusingToken();
+        deployStakeWith(refusing);
         stakeFor(FIRST, STAKE);
         stakeFor(SECOND, STAKE);
         postRootAs(SECOND, keccak256("bad"));
-        stoppable.set(true);
+        address[4] memory parties = [BURN, address(pool), CHALLENGER, address(registry)];
+        for (uint256 i = 0; i < 4; ++i) {
+            refusing.refuse(parties[i], true);
+        }
         convict(1, CHALLENGER);
         vm.assertEq(chain.lastNumber(), 0);
         vm.assertEq(registry.stakeOf(SECOND), 0);
-        stoppable.set(false);
-        stoppable.blockAccount(address(pool), true);
-        stoppable.blockAccount(CHALLENGER, true);
+        // One that stays refused is in nobody else's way.
+        refusing.refuse(BURN, false);
         registry.burnSlashed();
-        vm.expectRevert(StoppableToken.Stopped.selector);
+        vm.expectRevert(abi.encodeWithSelector(RefusingToken.Refused.selector, address(pool)));
         registry.payPool();
-        vm.expectRevert(StoppableToken.Stopped.selector);
+        vm.expectRevert(abi.encodeWithSelector(RefusingToken.Refused.selector, CHALLENGER));
         registry.payReward(CHALLENGER);
-        stoppable.blockAccount(CHALLENGER, false);
+        refusing.refuse(CHALLENGER, false);
         registry.payReward(CHALLENGER);
         vm.assertEq(usdc.balanceOf(CHALLENGER), STAKE / 4);
         vm.assertEq(registry.poolDue(), STAKE / 4);

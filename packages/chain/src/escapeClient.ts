@@ -21,7 +21,8 @@ import {
 import type { L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError, l1Call } from "./errors.ts";
-import { custodyAbi, escapeAbi } from "./generated/contracts.ts";
+import { custodyAbi } from "./generated/contracts.ts";
+import { escapeAbi } from "./generated/escape.ts";
 import { type Call, transactAll, type WaitOptions } from "./transact.ts";
 
 /** In the order of the contract's numbers. */
