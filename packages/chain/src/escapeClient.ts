@@ -1,5 +1,5 @@
 // The escape contract: reading where a winding-up stands and sending its steps. All of them are anybody's.
-import type { Hash, LedgerState } from "@tidemark/ledger";
+import { encodeParameters, type Hash, type LedgerState, parametersHash } from "@tidemark/ledger";
 import { assertNever, bytesToHex } from "@tidemark/num";
 import {
   ENTITLEMENT_KINDS,
@@ -12,6 +12,7 @@ import {
   type Address,
   BaseError,
   decodeErrorResult,
+  encodeDeployData,
   encodeFunctionData,
   type Hex,
   isHex,
@@ -22,6 +23,7 @@ import type { L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError, l1Call } from "./errors.ts";
 import { custodyAbi } from "./generated/contracts.ts";
+import { parameterStoreAbi, parameterStoreBytecode } from "./generated/dispute.ts";
 import { escapeAbi } from "./generated/escape.ts";
 import { type Call, transactAll, type WaitOptions } from "./transact.ts";
 
@@ -64,12 +66,14 @@ export interface EscapeClient {
   readonly address: Address;
   status(): Promise<EscapeStatus>;
   freezeForMissedEntry(index: number): Promise<void>;
-  /** `store`: ParameterStore of the state's parameters; absent = that of genesis. */
-  fixAnchor(state: LedgerState, store?: Address): Promise<void>;
+  /** Puts the state's parameters on the L1 first where they are no longer those of genesis. */
+  fixAnchor(state: LedgerState): Promise<void>;
   setClosingMarks(marks: Uint8Array, signatures: Uint8Array): Promise<void>;
   showPaid(evidence: PaidEvidence, depositEntry?: Uint8Array): Promise<void>;
   /** Registers one thing of the anchor's `state`; a deposit by its entry in the queue. */
   register(state: LedgerState, kind: EntitlementKind, number: number, depositEntry?: Uint8Array): Promise<number>;
+  /** Those of the instruments that have a signed mark. */
+  closingMarks(instruments: readonly number[]): Promise<Map<number, number>>;
   close(): Promise<void>;
   pay(kind: EntitlementKind, number: number): Promise<void>;
   entitlement(kind: EntitlementKind, number: number): Promise<RegisteredEntitlement>;
@@ -79,6 +83,7 @@ export interface EscapeClient {
 
 const NO_BYTES = new Uint8Array();
 const STEP_GAS = 1_500_000n;
+const STORE_GAS = 4_000_000n;
 const GAS_PER_MARK = 30_000n;
 // Of a registration: 40 gas a byte of data where execution is cheap, hashing and reading of the cells where it is not.
 const REGISTRATION_GAS_FIXED = 400_000n;
@@ -137,11 +142,13 @@ function showCalldata(evidence: PaidEvidence, depositEntry: Uint8Array): Hex {
 class ContractEscape implements EscapeClient {
   readonly address: Address;
   readonly #client: L1Client;
+  readonly #deployment: Deployment;
   readonly #sender: LocalAccount;
   readonly #options: WaitOptions;
 
-  constructor(client: L1Client, address: Address, sender: LocalAccount, options: WaitOptions) {
+  constructor(client: L1Client, deployment: Deployment, address: Address, sender: LocalAccount, options: WaitOptions) {
     this.#client = client;
+    this.#deployment = deployment;
     this.address = address;
     this.#sender = sender;
     this.#options = options;
@@ -225,7 +232,18 @@ class ContractEscape implements EscapeClient {
     );
   }
 
-  async fixAnchor(state: LedgerState, store: Address = zeroAddress): Promise<void> {
+  async #storeOf(state: LedgerState): Promise<Address> {
+    const { parametersHash: hash } = state.globals;
+    if (hash === parametersHash(this.#deployment.parameters)) return zeroAddress;
+    const args = [bytesToHex(encodeParameters(state.parameters))] as const;
+    const data = encodeDeployData({ abi: parameterStoreAbi, bytecode: parameterStoreBytecode, args });
+    const call: Call = { sender: this.#sender, what: "store of the anchor's parameters", data, gas: STORE_GAS };
+    const [receipt] = await transactAll(this.#client, [call], this.#options);
+    return receipt?.contractAddress ?? zeroAddress;
+  }
+
+  async fixAnchor(state: LedgerState): Promise<void> {
+    const store = await this.#storeOf(state);
     const { globalsHash: _, ...roots } = state.roots();
     const parts = { ...roots, globals: bytesToHex(state.globalsBytes()) };
     const data = encodeFunctionData({ abi: escapeAbi, functionName: "fixAnchor", args: [parts, store] });
@@ -247,6 +265,17 @@ class ContractEscape implements EscapeClient {
     const data = registrationCalldata(state, kind, number, depositEntry);
     const gas = REGISTRATION_GAS_FIXED + REGISTRATION_GAS_PER_BYTE * BigInt(data.length / 2);
     return this.#send(`registration of ${kind} ${number}`, data, gas);
+  }
+
+  async closingMarks(instruments: readonly number[]): Promise<Map<number, number>> {
+    const marks = new Map<number, number>();
+    for (const instrument of instruments) {
+      const [isSet, mark] = await l1Call("closing mark", () =>
+        this.#client.readContract({ ...this.#contract, functionName: "closingMark", args: [instrument] }),
+      );
+      if (isSet) marks.set(instrument, Number(mark));
+    }
+    return marks;
   }
 
   async close(): Promise<void> {
@@ -329,5 +358,5 @@ export async function createEscapeClient(
       context: { custody: deployment.custody },
     });
   }
-  return new ContractEscape(client, address, sender, options);
+  return new ContractEscape(client, deployment, address, sender, options);
 }
