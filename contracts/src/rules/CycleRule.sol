@@ -63,6 +63,18 @@ abstract contract CycleRule is ICycleRule {
         StateWitness.verify(run.state, preStateRoot);
     }
 
+    /// @inheritdoc ICycleRule
+    function accountsOf(bytes calldata payload) external pure returns (uint256[] memory accounts) {
+        Run memory run;
+        (uint256 code,) = _open(run, payload);
+        if (code == 0) accounts = _accounts(run);
+    }
+
+    /// @inheritdoc ICycleRule
+    function isBounded() external pure virtual returns (bool) {
+        return true;
+    }
+
     function _open(Run memory run, bytes calldata payload) private pure returns (uint256 code, uint256 weight) {
         bool isKnown;
         uint256 payloadKind;
@@ -89,6 +101,11 @@ abstract contract CycleRule is ICycleRule {
 
     /// @dev Checks and writes the cells; they are dropped with a code.
     function _execute(Run memory run) internal view virtual returns (uint256 code);
+
+    /// @dev Of a canonical payload: the accounts for which `_check` is not always 0.
+    function _accounts(Run memory) internal pure virtual returns (uint256[] memory accounts) {
+        return accounts;
+    }
 
     /// @dev Kinds whose rule needs nothing beyond `execute` have nothing to add.
     function _check(Run memory, uint256) internal view virtual returns (uint256) {

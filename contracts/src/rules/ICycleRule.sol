@@ -34,4 +34,12 @@ interface ICycleRule {
         uint256 account,
         bytes calldata witness
     ) external view returns (uint256 code);
+
+    /// @notice Every account that the payload names and at which `check` may find what `execute` does not; strictly increasing,
+    /// empty for a malformed payload. A payload that `execute` accepts and `check` accepts at each of them is valid where
+    /// the rule is bounded.
+    function accountsOf(bytes calldata payload) external view returns (uint256[] memory accounts);
+
+    /// @notice Whether `accountsOf` is all: where not, `check` may find a fault at any account, named or not.
+    function isBounded() external view returns (bool);
 }

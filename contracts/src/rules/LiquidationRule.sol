@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AccountList} from "../lib/AccountList.sol";
 import {Cells} from "../lib/Cells.sol";
 import {Limits} from "../lib/Limits.sol";
 import {Margin, MarginFigures} from "../lib/Margin.sol";
@@ -86,6 +87,13 @@ contract LiquidationRule is CycleRule {
         if (_isBeyondTarget(run, start, length, before)) return RejectionCodes.LIQUIDATION_BEYOND_TARGET;
         (bool isOwn,) = TradeChecks.find(_legsEnd(run), account);
         return isOwn ? RejectionCodes.LIQUIDATION_SELF_COUNTERPARTY : 0;
+    }
+
+    function _accounts(Run memory run) internal pure override returns (uint256[] memory accounts) {
+        uint256 counterparties = _legsEnd(run);
+        accounts = AccountList.empty(PayloadReader.read8(counterparties) + 1);
+        TradeChecks.addAccounts(counterparties, accounts);
+        AccountList.add(accounts, PayloadReader.read(run.body, 3));
     }
 
     // ── account ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AccountList} from "../lib/AccountList.sol";
 import {Limits} from "../lib/Limits.sol";
 import {Margin, MarginFigures} from "../lib/Margin.sol";
 import {PayloadReader} from "../lib/PayloadReader.sol";
@@ -13,6 +14,7 @@ import {CycleSums, TradeAccounts} from "./TradeAccounts.sol";
 /// @notice All of the account's checks of packages/ledger/src/kinds/trade.ts in their order, marks and margin included.
 library TradeChecks {
     using StateWitness for *;
+    using AccountList for uint256[];
 
     /// @notice Looks for `account` among the accounts at calldata offset `offset` (count u8, accounts…): 0 when it is not there.
     function codeAt(Run memory run, uint256 offset, uint256 account) internal view returns (uint256) {
@@ -26,6 +28,16 @@ library TradeChecks {
         for (uint256 place = 0; place < count; ++place) {
             if (PayloadReader.read(found, 3) == account) return (true, found);
             found = TradeAccounts.skip(found);
+        }
+    }
+
+    /// @notice Adds the accounts at calldata offset `offset` (count u8, accounts…), which has room for them.
+    function addAccounts(uint256 offset, uint256[] memory accounts) internal pure {
+        uint256 count = PayloadReader.read8(offset);
+        offset += 1;
+        for (uint256 place = 0; place < count; ++place) {
+            accounts.add(PayloadReader.read(offset, 3));
+            offset = TradeAccounts.skip(offset);
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AccountList} from "../lib/AccountList.sol";
 import {PayloadReader} from "../lib/PayloadReader.sol";
 import {RejectionCodes} from "../lib/RejectionCodes.sol";
 import {Weights} from "../lib/Weights.sol";
@@ -25,6 +26,11 @@ contract TradeRule is CycleRule {
     function _execute(Run memory run) internal view override returns (uint256) {
         CycleSums memory sums;
         return TradeAccounts.settleAll(run, run.body, sums);
+    }
+
+    function _accounts(Run memory run) internal pure override returns (uint256[] memory accounts) {
+        accounts = AccountList.empty(PayloadReader.read8(run.body));
+        TradeChecks.addAccounts(run.body, accounts);
     }
 
     function _check(Run memory run, uint256 account) internal view override returns (uint256) {

@@ -10,6 +10,11 @@ import {ParameterStore} from "../../src/lib/ParameterStore.sol";
 import {RejectionCodes} from "../../src/lib/RejectionCodes.sol";
 import {Signatures} from "../../src/lib/Signatures.sol";
 import {State, StateWitness} from "../../src/lib/StateWitness.sol";
+import {AdlRule} from "../../src/rules/AdlRule.sol";
+import {AdminRule} from "../../src/rules/AdminRule.sol";
+import {AuctionRule} from "../../src/rules/AuctionRule.sol";
+import {BankruptcyRule} from "../../src/rules/BankruptcyRule.sol";
+import {CreditRule} from "../../src/rules/CreditRule.sol";
 import {ExpiryRule} from "../../src/rules/ExpiryRule.sol";
 import {ICycleRule} from "../../src/rules/ICycleRule.sol";
 import {InboundRule} from "../../src/rules/InboundRule.sol";
@@ -30,9 +35,14 @@ contract RulesTest is VmTest {
         rules.push(new RowsRule());
         rules.push(new TradeRule());
         rules.push(new LiquidationRule());
+        rules.push(new AuctionRule());
+        rules.push(new BankruptcyRule());
+        rules.push(new AdlRule());
         rules.push(new ExpiryRule());
         rules.push(new InboundRule());
         rules.push(new OutboundRule());
+        rules.push(new CreditRule());
+        rules.push(new AdminRule());
     }
 
     // ── payloads ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -53,16 +63,31 @@ contract RulesTest is VmTest {
         _answered(rule, abi.encodePacked(uint8(1), uint8(rule.kind()), uint64(0), payload));
     }
 
+    /// @dev A list of accounts for every payload of the kind, strictly increasing; a revert for another kind alone.
+    function _listed(ICycleRule rule, bytes memory payload, bool isUndecodable) private view {
+        try rule.accountsOf(payload) returns (uint256[] memory accounts) {
+            for (uint256 i = 1; i < accounts.length; ++i) {
+                vm.assertLt(accounts[i - 1], accounts[i], "order");
+            }
+            if (isUndecodable) vm.assertEq(accounts.length, 0, "undecodable");
+        } catch (bytes memory reason) {
+            vm.assertTrue(bytes4(reason) == ICycleRule.KindMismatch.selector, "list reverted");
+            vm.assertTrue(uint8(payload[1]) != rule.kind(), "list of its own kind reverted");
+        }
+    }
+
     /// @dev An undecodable payload has a code; any other gets to the witness, which is empty here.
     function _answered(ICycleRule rule, bytes memory payload) private view {
         try rule.execute(address(0), 0, payload, "") returns (uint256 code, bytes32 root) {
             vm.assertTrue(code == RejectionCodes.MALFORMED || code == RejectionCodes.INBOUND_QUEUE_ORDER, "code");
             vm.assertEq(root, bytes32(0));
+            _listed(rule, payload, true);
         } catch (bytes memory reason) {
             bytes4 selector = bytes4(reason);
             bool isKnown = selector == StateWitness.WitnessMalformed.selector
                 || (selector == ICycleRule.KindMismatch.selector && uint8(payload[1]) != rule.kind());
             vm.assertTrue(isKnown, "reason");
+            _listed(rule, payload, false);
         }
     }
 
@@ -219,7 +244,7 @@ contract RulesTest is VmTest {
         address store = address(new ParameterStore(hex"0102"));
         vm.assertEq(store.code, hex"000102");
         IBatchChain chain = IBatchChain(address(0xC4A1));
-        Dispute dispute = new Dispute(chain, store, 0x71E, rules);
+        Dispute dispute = new Dispute(chain, store, 0x1FFE, rules);
         vm.assertEq(address(dispute.ruleOf(3)), address(rules[2]));
         vm.expectRevert(abi.encodeWithSelector(Dispute.RuleOfUnknownKind.selector, 1));
         new Dispute(chain, store, 0, rules);
@@ -227,9 +252,9 @@ contract RulesTest is VmTest {
         twice[0] = rules[0];
         twice[1] = rules[0];
         vm.expectRevert(abi.encodeWithSelector(Dispute.RuleTwice.selector, 1));
-        new Dispute(chain, store, 0x71E, twice);
+        new Dispute(chain, store, 0x1FFE, twice);
         vm.expectRevert(abi.encodeWithSelector(Dispute.ParametersWithoutCode.selector, address(0xE0A)));
-        new Dispute(chain, address(0xE0A), 0x71E, rules);
+        new Dispute(chain, address(0xE0A), 0x1FFE, rules);
         vm.deal(address(this), 1 ether);
         (bool isSent, bytes memory reason) = address(dispute).call{value: 1}("");
         vm.assertFalse(isSent);

@@ -322,7 +322,9 @@ function adlWitnessBytes(cycle: Readonly<AdlCycle>): number {
   let root = accountWitnessBytes(cycle.positionCount) + INSTRUMENT_WITNESS_BYTES;
   for (const { positionCount } of cycle.counterparties) root += accountWitnessBytes(positionCount);
   const atAccount = accountRuleWitnessBytes(cycle.positionCount, 0, 0) + accountWitnessBytes(0);
-  return Math.max(root, atAccount, accountRuleWitnessBytes(POSITIONS_MAX, 0, 0));
+  // Which side another account must be on, the bankrupt account's cell says.
+  const atAnother = accountRuleWitnessBytes(POSITIONS_MAX, 0, 0) + accountWitnessBytes(cycle.positionCount);
+  return Math.max(root, atAccount, atAnother);
 }
 
 /** Bytes of the largest one-transaction witness against the cycle, payload included. */

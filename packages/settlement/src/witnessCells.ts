@@ -210,7 +210,8 @@ export function accountFaultCells(state: LedgerState, cycle: Readonly<Cycle>, ac
     case "adl":
       // An account that is not named shows that it was passed over, the bankrupt one that the insurance still pays.
       if (account === cycle.account) addAccount(cells, INSURANCE_ACCOUNT);
-      addAccount(cells, account);
+      // Its side says which side the others must be on.
+      for (const number of [cycle.account, account]) addAccount(cells, number);
       addPositions(state, cells, account);
       return cells;
     case "report":

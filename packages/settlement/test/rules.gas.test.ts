@@ -69,7 +69,7 @@ async function measure(what: string, venue: Venue, cycle: Cycle, checked?: numbe
   const call = {
     kind: KIND[cycle.kind],
     face: checked === undefined ? ("execute" as const) : ("check" as const),
-    parameters: await evm.storeParameters(venue.parameters),
+    parameters: evm.parametersAt(state.parameters, state.globals.parametersHash),
     preStateRoot: state.root(),
     payload,
     witness,
