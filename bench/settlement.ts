@@ -197,7 +197,7 @@ function writeHistory(): History {
 }
 
 const HEADER = parseAbiParameters(
-  "uint32, uint32, uint64, bytes32, bytes32, bytes32, bytes32, uint32, uint64, uint64, uint64, bytes32, uint8",
+  "uint32, uint32, uint64, bytes32, bytes32, bytes32, bytes32, uint32, uint64, uint64, uint64, bytes32, uint8, bytes32, uint32",
 );
 
 /** The same tree and header hash by the library. */
@@ -236,6 +236,8 @@ function libraryBatch(cycles: readonly SourceCycle[], header: ReturnType<typeof 
       BigInt(header.inboundCursor),
       header.inboundHash,
       header.dataMode,
+      header.dataHash,
+      header.dataLength,
     ]),
   );
 }

@@ -46,10 +46,11 @@ const ABI = parseAbi([
   "function revokeKey(uint24 account, address key, uint48 minNonce)",
   "function cancelAll(uint24 account, uint48 minNonce)",
   "function forceWithdrawal(uint24 account, uint64 amount, address recipient)",
-  "function forceClose(uint24 account, uint24 instrument, int32 size, int32 limitPrice)",
+  "function forceClose(uint24 account, uint24 instrument, int32 size, int32 limitPrice, uint48 nonce)",
   "function forceLiquidation(uint24 account)",
+  "function adminChange(bytes change)",
   "function listSeries(uint16 underlying, uint64 expiryMs, uint64[] strikes)",
-  "struct BatchHeader { uint32 version; uint32 domain; uint64 number; bytes32 parent; bytes32 preStateRoot; bytes32 postStateRoot; bytes32 cyclesRoot; uint32 cycleCount; uint64 firstCycle; uint64 timeMs; uint64 inboundCursor; bytes32 inboundHash; uint8 dataMode; }",
+  "struct BatchHeader { uint32 version; uint32 domain; uint64 number; bytes32 parent; bytes32 preStateRoot; bytes32 postStateRoot; bytes32 cyclesRoot; uint32 cycleCount; uint64 firstCycle; uint64 timeMs; uint64 inboundCursor; bytes32 inboundHash; uint8 dataMode; bytes32 dataHash; uint32 dataLength; }",
   "function postBatch(BatchHeader header, bytes data) payable",
   "struct StateRoots { bytes32 accountsRoot; bytes32 instrumentsRoot; bytes32 underlyingsRoot; bytes32 outboxRoot; bytes32 globalsHash; }",
   "struct OutboxCell { uint24 account; uint16 asset; uint64 amount; uint64 destinationChain; address recipient; }",
@@ -94,6 +95,7 @@ function treeVectors() {
 const alice = randomAddress();
 const bob = randomAddress();
 const lister = randomAddress();
+const governor = randomAddress();
 
 function queueVectors() {
   const u24 = (value) => bigEndian(value, 3);
@@ -101,6 +103,7 @@ function queueVectors() {
   const entry = (kind, ...parts) => join(Uint8Array.of(kind), ...parts);
   const strikes = [1n, 95_000_000_000n, 2n ** 50n - 1n];
   const key = randomAddress();
+  const change = random(300);
   // With the other deposits as much as may ever be paid in: 2^52 - 1.
   const rest = 2n ** 52n - 1n - 2_500_000n - 1n;
   const open = (account, owner) => entry(1, u24(account), bytesOf(owner));
@@ -122,10 +125,10 @@ function queueVectors() {
     [
       alice,
       "forceClose",
-      [2, 0xfedcba, -5, 2 ** 31 - 1],
-      [entry(7, u24(2), u24(0xfedcba), bigEndian(-5, 4), bigEndian(2 ** 31 - 1, 4))],
+      [2, 0xfedcba, -5, 2 ** 31 - 1, 2 ** 48 - 2],
+      [entry(7, u24(2), u24(0xfedcba), bigEndian(-5, 4), bigEndian(2 ** 31 - 1, 4), bigEndian(2 ** 48 - 2, 6))],
     ],
-    [alice, "forceLiquidation", [2], [entry(8, u24(2))]],
+    [bob, "forceLiquidation", [2], [entry(8, u24(2))]],
     [
       lister,
       "listSeries",
@@ -133,6 +136,7 @@ function queueVectors() {
       [entry(9, bigEndian(258, 2), u64(1_803_024_000_000n), bigEndian(3, 2), ...strikes.map(u64))],
     ],
     [lister, "listSeries", [0, 0n, []], [entry(9, bigEndian(0, 2), u64(0), bigEndian(0, 2))]],
+    [governor, "adminChange", [hex(change)], [entry(10, bigEndian(change.length, 2), change)]],
   ];
   let hash = ZERO;
   let length = 0;
@@ -217,13 +221,16 @@ function batchVectors(queue) {
       ["inboundCursor", BigInt(inbound.queueLength)],
       ["inboundHash", bytesOf(inbound.queueHash)],
       ["dataMode", 0n],
+      ["dataHash", ZERO],
+      ["dataLength", BigInt(dataOf(cycles).length)],
     ];
     // abi.encode of static fields: one 32-byte word each.
     const batchHash = keccak(...fields.map(([, value]) => (typeof value === "bigint" ? bigEndian(value, 32) : value)));
     const header = Object.fromEntries(
       fields.map(([name, value]) => [name, typeof value === "bigint" ? value : hex(value)]),
     );
-    for (const name of ["version", "domain", "cycleCount", "dataMode"]) header[name] = Number(header[name]);
+    for (const name of ["version", "domain", "cycleCount", "dataMode", "dataLength"])
+      header[name] = Number(header[name]);
     parent = batchHash;
     stateRoot = postStateRoot;
     firstCycle += BigInt(cycleCount);
@@ -259,6 +266,7 @@ const vectors = {
   domain: String(DOMAIN),
   startSeconds: String(START_SECONDS),
   lister,
+  governor,
   genesisRoot,
   counts: {
     trees: String(trees.length),

@@ -15,8 +15,12 @@ struct BatchHeader {
     uint64 timeMs;
     uint64 inboundCursor;
     bytes32 inboundHash;
-    /// @dev 0 = the data are in the calldata of `postBatch`.
+    /// @dev 0 = the data are in the calldata of `postBatch`, 1 = in the one blob of `postBatchBlob`'s transaction.
     uint8 dataMode;
+    /// @dev Versioned hash of the blob; 0 in calldata mode.
+    bytes32 dataHash;
+    /// @dev Bytes of the data.
+    uint32 dataLength;
 }
 
 /// @notice What the chain keeps of a posted batch. Times in seconds unless the name says otherwise.
@@ -33,6 +37,8 @@ struct Batch {
     uint96 bond;
     uint64 postedAt;
     uint64 postedBlock;
+    /// @dev When every check of the batch had been shown to pass on this chain; 0 = not proven.
+    uint64 provenAt;
 }
 
 /// @title The chain of batches
@@ -41,6 +47,7 @@ interface IBatchChain {
         uint64 indexed number, bytes32 indexed batchHash, bytes32 postStateRoot, uint64 floor, address proposer
     );
     event FloorRaised(uint64 indexed number, uint64 floor);
+    event BatchProven(uint64 indexed number, uint64 provenAt);
     event BatchFinal(uint64 indexed number, bytes32 postStateRoot);
     /// @notice Batches `number` to `lastNumber` are no longer part of the chain.
     event BatchesDropped(uint64 indexed number, uint64 lastNumber, address beneficiary);
@@ -51,6 +58,12 @@ interface IBatchChain {
     error BatchNotFinal(uint64 number);
 
     function postBatch(BatchHeader calldata header, bytes calldata data) external payable;
+
+    /// @notice Posts the next batch with its data in the transaction's one blob.
+    function postBatchBlob(BatchHeader calldata header) external payable;
+
+    /// @notice Records that a pending batch has been proven right. Only for the affirmation contract.
+    function markProven(uint64 number) external;
 
     /// @notice Asks the finality policy again; a floor only moves up.
     function poke(uint64 number) external;
@@ -67,6 +80,9 @@ interface IBatchChain {
     function lastNumber() external view returns (uint64);
 
     function lastFinal() external view returns (uint64);
+
+    /// @notice Time of the last drop, in seconds; deadlines that a drop moves are counted from it.
+    function lastDropAt() external view returns (uint64);
 
     /// @notice The record of a batch of the chain, 0 being genesis.
     function batch(uint64 number) external view returns (Batch memory);

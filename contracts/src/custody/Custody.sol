@@ -5,12 +5,29 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 import {IBatchChain} from "../chain/IBatchChain.sol";
 import {Limits} from "../lib/Limits.sol";
-import {LittleEndian} from "../lib/LittleEndian.sol";
 import {MerklePath} from "../lib/MerklePath.sol";
+import {OutboxLeaf} from "../lib/OutboxLeaf.sol";
+import {ICustody} from "./ICustody.sol";
 import {IInboundQueue} from "./IInboundQueue.sol";
+import {OutboxCell} from "./OutboxCell.sol";
+
+/// @notice What a custody is made with.
+struct CustodyTerms {
+    /// @dev Of 6 decimals.
+    IERC20Metadata token;
+    /// @dev Names this contract in advance (see BatchChain).
+    IBatchChain batchChain;
+    /// @dev Only caller of `listSeries`; zero = nobody.
+    address lister;
+    /// @dev Only caller of `adminChange`; zero = nobody.
+    address governor;
+    /// @dev Time that the venue has to consume a forced entry.
+    uint64 forcedPeriodSeconds;
+    /// @dev Only caller of `freeze` and `release`: the contract that winds a failed venue up; zero = nobody.
+    address escape;
+}
 
 /// @notice The five hashes that a state root is made of.
 struct StateRoots {
@@ -21,15 +38,6 @@ struct StateRoots {
     bytes32 globalsHash;
 }
 
-/// @notice A withdrawal as the ledger's outbox holds it.
-struct OutboxCell {
-    uint24 account;
-    uint16 asset;
-    uint64 amount;
-    uint64 destinationChain;
-    address recipient;
-}
-
 /// @title The vault, the inbound queue and the claims on the outbox
 /// @notice One token of 6 decimals. Every entry of the queue is decodable by the ledger: whatever a field's width would
 /// allow beyond the ledger's numbers is refused here, because an entry once queued cannot be taken back.
@@ -38,14 +46,14 @@ struct OutboxCell {
 ///
 /// @dev Warning: the token must neither charge fees on transfers nor rebase, and its issuer must be trusted not to block
 /// this contract. A deposit that arrives short is refused; a balance that shrinks later leaves claims uncovered.
-/// @dev Warning: a payment to a recipient that the token refuses cannot be claimed and cannot be redirected.
+/// @dev Warning: a payment to a recipient that the token refuses cannot be claimed and cannot be redirected; it stays
+/// unclaimed and is in nobody else's way.
 /// @dev Warning: accounts cost nothing but gas and their numbers end at 2^24 - 1.
 /// @dev Warning: deposits end for good when all that was ever paid in reaches 2^52 micro-USDC, withdrawn or not: the
 /// ledger counts them in one number, and an entry that it cannot count would stop the queue and with it the venue.
 /// @dev Warning: tokens sent here without `deposit` belong to nobody.
-contract Custody is IInboundQueue, ReentrancyGuardTransient {
+contract Custody is ICustody, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-    using BitMaps for BitMaps.BitMap;
 
     event InboundQueued(uint64 indexed index, bytes entry, bytes32 queueHash, uint64 queuedAt);
     event WithdrawalClaimed(uint32 indexed withdrawalNumber, address recipient, uint64 amount);
@@ -60,6 +68,7 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     error AccountsExhausted();
     error CallerNotAccountOwner(uint24 account, address caller);
     error CallerNotLister(address caller);
+    error CallerNotGovernor(address caller);
     error AmountOutOfRange(uint256 amount);
     error DepositMismatch(uint256 received, uint256 amount);
     error DepositsExhausted(uint256 depositedTotal, uint256 amount);
@@ -70,6 +79,7 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     error PriceOutOfRange(int32 limitPrice);
     error TooManyStrikes(uint256 count);
     error StrikeOutOfRange(uint64 strike);
+    error ChangeLengthOutOfRange(uint256 length);
 
     error StateRootMismatch(bytes32 stateRoot, bytes32 finalRoot);
     error AssetUnknown(uint16 asset);
@@ -97,6 +107,9 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     uint8 private constant ENTRY_FORCED_CLOSE = 7;
     uint8 private constant ENTRY_FORCED_LIQUIDATION = 8;
     uint8 private constant ENTRY_LIST_SERIES = 9;
+    uint8 private constant ENTRY_ADMIN_CHANGE = 10;
+    /// @notice Longest admin change: every parameter of the ledger and every oracle key fit several times.
+    uint256 public constant ADMIN_CHANGE_BYTES_MAX = 2048;
     /// @dev The ledger's numbers are safe integers; prices stay below 2^50.
     uint64 private constant SAFE_INTEGER_BOUND = 2 ** 53;
     uint64 private constant PRICE_BOUND = 2 ** 50;
@@ -105,9 +118,11 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     IBatchChain public immutable batchChain;
     /// @notice Only caller of `listSeries`; zero = nobody.
     address public immutable lister;
+    /// @notice Only caller of `adminChange`; zero = nobody.
+    address public immutable governor;
     /// @notice Seconds that the venue has to consume a forced entry.
     uint64 public immutable forcedPeriodSeconds;
-    /// @notice Only caller of `freeze` and `release`: the contract that winds a failed venue up; zero = nobody.
+    /// @notice Only caller of `freeze` and `release`; zero = nobody.
     address public immutable escape;
 
     uint64 public queueLength;
@@ -117,9 +132,12 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     uint64 public depositedTotal;
     mapping(uint24 account => address) public ownerOf;
     mapping(uint64 length => bytes32) public queueHash;
-    /// @notice Time in seconds by which the forced entry at an index must be consumed; 0 for entries not forced.
+    /// @inheritdoc IInboundQueue
     mapping(uint64 index => uint64) public forcedDeadlineOf;
-    BitMaps.BitMap private _claimed;
+    /// @inheritdoc ICustody
+    mapping(uint32 withdrawalNumber => bytes32) public claimedLeafOf;
+    /// @inheritdoc ICustody
+    mapping(uint24 account => mapping(address recipient => bool)) public hasForcedTo;
 
     modifier whenNotFrozen() {
         if (frozen) revert IsFrozen();
@@ -131,23 +149,18 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
         _;
     }
 
-    constructor(
-        IERC20Metadata token_,
-        IBatchChain batchChain_,
-        address lister_,
-        uint64 forcedPeriodSeconds_,
-        address escape_
-    ) {
-        uint8 decimals = token_.decimals();
+    constructor(CustodyTerms memory terms) {
+        uint8 decimals = terms.token.decimals();
         if (decimals != 6) revert TokenDecimals(decimals);
-        address named = batchChain_.custody();
+        address named = terms.batchChain.custody();
         if (named != address(this)) revert BatchChainNamesAnotherCustody(named);
-        if (forcedPeriodSeconds_ == 0) revert ForcedPeriodZero();
-        token = token_;
-        batchChain = batchChain_;
-        lister = lister_;
-        forcedPeriodSeconds = forcedPeriodSeconds_;
-        escape = escape_;
+        if (terms.forcedPeriodSeconds == 0) revert ForcedPeriodZero();
+        token = terms.token;
+        batchChain = terms.batchChain;
+        lister = terms.lister;
+        governor = terms.governor;
+        forcedPeriodSeconds = terms.forcedPeriodSeconds;
+        escape = terms.escape;
     }
 
     // ── accounts and deposits ──────────────────────────────────────────────────────────────────────────────────────
@@ -219,11 +232,14 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
     {
         if (amount == 0 || amount >= Limits.CASH_BOUND) revert AmountOutOfRange(amount);
         if (recipient == address(0) || recipient == address(this)) revert RecipientInvalid(recipient);
+        if (recipient != msg.sender) hasForcedTo[account][recipient] = true;
         return _enqueueForced(abi.encodePacked(ENTRY_FORCED_WITHDRAWAL, account, amount, recipient));
     }
 
-    /// @notice Trades `size` lots (buy > 0) of an instrument at `limitPrice` ticks or better.
-    function forceClose(uint24 account, uint24 instrument, int32 size, int32 limitPrice)
+    /// @notice Trades `size` lots (buy > 0) of an instrument at `limitPrice` ticks or better, as far as they reduce the
+    /// account's position.
+    /// @param nonce place in the account's order ring, free and not below its minNonce
+    function forceClose(uint24 account, uint24 instrument, int32 size, int32 limitPrice, uint48 nonce)
         external
         nonReentrant
         whenNotFrozen
@@ -233,17 +249,12 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
         // The ledger's int32 is symmetric: its lowest value has no opposite.
         if (size == 0 || size == type(int32).min) revert SizeOutOfRange(size);
         if (limitPrice == type(int32).min) revert PriceOutOfRange(limitPrice);
-        return _enqueueForced(abi.encodePacked(ENTRY_FORCED_CLOSE, account, instrument, size, limitPrice));
+        return _enqueueForced(abi.encodePacked(ENTRY_FORCED_CLOSE, account, instrument, size, limitPrice, nonce));
     }
 
-    /// @notice Has an account liquidated if it is below maintenance.
-    function forceLiquidation(uint24 account)
-        external
-        nonReentrant
-        whenNotFrozen
-        onlyAccountOwner(account)
-        returns (uint64 index)
-    {
+    /// @notice Has any account put up for auction if it is below maintenance; anyone may ask.
+    function forceLiquidation(uint24 account) external nonReentrant whenNotFrozen returns (uint64 index) {
+        if (ownerOf[account] == address(0)) revert AccountUnknown(account);
         return _enqueueForced(abi.encodePacked(ENTRY_FORCED_LIQUIDATION, account));
     }
 
@@ -271,6 +282,16 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
         return _enqueue(abi.encodePacked(ENTRY_LIST_SERIES, underlying, expiryMs, uint16(strikes.length), packed));
     }
 
+    // ── changes of parameters ──────────────────────────────────────────────────────────────────────────────────────
+
+    /// @notice Announces a change of the ledger's parameters; it takes effect after the ledger's delay, if it fits.
+    /// @dev What the bytes mean is the ledger's judgement; here the entry is only kept decodable.
+    function adminChange(bytes calldata change) external nonReentrant whenNotFrozen returns (uint64 index) {
+        if (msg.sender != governor) revert CallerNotGovernor(msg.sender);
+        if (change.length == 0 || change.length > ADMIN_CHANGE_BYTES_MAX) revert ChangeLengthOutOfRange(change.length);
+        return _enqueue(abi.encodePacked(ENTRY_ADMIN_CHANGE, uint16(change.length), change));
+    }
+
     // ── claims ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @notice Pays a withdrawal of a final state to its recipient; anyone may send it.
@@ -289,21 +310,23 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
         if (cell.destinationChain != block.chainid) revert ChainMismatch(cell.destinationChain);
         if (cell.recipient == address(0) || cell.recipient == address(this)) revert RecipientInvalid(cell.recipient);
         if (path.length != OUTBOX_DEPTH) revert PathLength(path.length);
-        bytes32 computed = MerklePath.root(_outboxLeaf(cell), withdrawalNumber, path);
+        bytes32 leaf = OutboxLeaf.hash(cell);
+        bytes32 computed = MerklePath.root(leaf, withdrawalNumber, path);
         if (computed != roots.outboxRoot) revert OutboxRootMismatch(roots.outboxRoot, computed);
-        if (_claimed.get(withdrawalNumber)) revert AlreadyClaimed(withdrawalNumber);
-        _claimed.set(withdrawalNumber);
+        if (claimedLeafOf[withdrawalNumber] != 0) revert AlreadyClaimed(withdrawalNumber);
+        claimedLeafOf[withdrawalNumber] = leaf;
         emit WithdrawalClaimed(withdrawalNumber, cell.recipient, cell.amount);
         token.safeTransfer(cell.recipient, cell.amount);
     }
 
+    /// @inheritdoc ICustody
     function isClaimed(uint32 withdrawalNumber) external view returns (bool) {
-        return _claimed.get(withdrawalNumber);
+        return claimedLeafOf[withdrawalNumber] != 0;
     }
 
     // ── winding up ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// @notice Stops the queue and the claims for good.
+    /// @inheritdoc ICustody
     /// @dev Warning: with an `escape` address the vault is as safe as that contract; it must be one whose rules are
     /// fixed. With zero neither this nor `release` can ever happen.
     function freeze() external {
@@ -313,7 +336,7 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
         emit Frozen();
     }
 
-    /// @notice Pays from the vault of a frozen venue.
+    /// @inheritdoc ICustody
     function release(address recipient, uint256 amount) external nonReentrant {
         if (msg.sender != escape) revert CallerNotEscape(msg.sender);
         if (!frozen) revert NotFrozen();
@@ -354,17 +377,5 @@ contract Custody is IInboundQueue, ReentrancyGuardTransient {
         queueLength = index + 1;
         queueHash[index + 1] = hash;
         emit InboundQueued(index, entry, hash, uint64(block.timestamp));
-    }
-
-    function _outboxLeaf(OutboxCell calldata cell) private pure returns (bytes32) {
-        return keccak256(
-            abi.encodePacked(
-                LittleEndian.u24(cell.account),
-                LittleEndian.u16(cell.asset),
-                LittleEndian.u64(cell.amount),
-                LittleEndian.u64(cell.destinationChain),
-                cell.recipient
-            )
-        );
     }
 }

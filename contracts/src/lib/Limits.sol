@@ -50,4 +50,7 @@ library Limits {
     uint256 internal constant CHALLENGE_BYTES_MAX = 114688;
     uint256 internal constant CHALLENGE_FIXED_BYTES = 2048;
     uint256 internal constant CYCLE_WEIGHT_MAX = 112640;
+    uint256 internal constant BLOB_ELEMENTS = 4096;
+    uint256 internal constant BLOB_ELEMENT_BYTES = 31;
+    uint256 internal constant BLOB_BATCH_BYTES_MAX = 112640;
 }

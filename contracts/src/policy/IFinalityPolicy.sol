@@ -8,6 +8,8 @@ struct BatchTiming {
     uint64 postedBlock;
     /// @dev Highest floor so far; 0 while the batch is being posted.
     uint64 floor;
+    /// @dev When the batch was proven right on this chain; 0 = not proven.
+    uint64 provenAt;
 }
 
 /// @title When a batch may become final
@@ -21,4 +23,8 @@ interface IFinalityPolicy {
     /// the floor; a policy that tests for censored blocks answers later until the test has passed, one that knows a
     /// proof of the batch may answer earlier.
     function finalisableAt(BatchTiming calldata timing) external view returns (uint64 time);
+
+    /// @notice Longest time, in seconds, from a batch's posting to the moment from which on it may be finalised. Stakes stay
+    /// locked for longer than this.
+    function windowSecondsMax() external view returns (uint64);
 }

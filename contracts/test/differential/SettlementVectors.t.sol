@@ -4,9 +4,9 @@ pragma solidity 0.8.37;
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {SingleProposer} from "../../src/policy/SingleProposer.sol";
 import {TestUsdc} from "../../dev/TestUsdc.sol";
-import {BatchChain} from "../../src/chain/BatchChain.sol";
+import {BatchChain, ChainTerms} from "../../src/chain/BatchChain.sol";
 import {Batch} from "../../src/chain/IBatchChain.sol";
-import {Custody} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms} from "../../src/custody/Custody.sol";
 import {CyclesTree} from "../../src/lib/CyclesTree.sol";
 import {Fixture} from "../support/Fixture.sol";
 import {Vm} from "../support/Vm.sol";
@@ -52,18 +52,16 @@ contract SettlementVectorsTest is Fixture {
 
     function deployForVectors(string memory json) private {
         usdc = new TestUsdc();
-        FixedWindowPolicy policy = new FixedWindowPolicy(WINDOW);
+        FixedWindowPolicy policy = new FixedWindowPolicy(WINDOW, GUARD);
         SingleProposer proposers = new SingleProposer(PROPOSER);
-        chain = new BatchChain(
-            vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1),
-            vm.parseJsonBytes32(json, ".genesisRoot"),
-            uint32(vm.parseJsonUint(json, ".domain")),
-            BOND,
-            policy,
-            proposers,
-            DISPUTE
-        );
-        custody = new Custody(usdc, chain, vm.parseJsonAddress(json, ".lister"), FORCED_PERIOD, ESCAPE);
+        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        ChainTerms memory terms = termsOf(predicted, vm.parseJsonBytes32(json, ".genesisRoot"), policy, proposers);
+        terms.domain = uint32(vm.parseJsonUint(json, ".domain"));
+        chain = new BatchChain(terms);
+        CustodyTerms memory custodial = custodyTerms(usdc);
+        custodial.lister = vm.parseJsonAddress(json, ".lister");
+        custodial.governor = vm.parseJsonAddress(json, ".governor");
+        custody = new Custody(custodial);
         vm.deal(PROPOSER, 100 ether);
     }
 
@@ -110,7 +108,7 @@ contract SettlementVectorsTest is Fixture {
         for (uint256 i = 0; i < count; ++i) {
             string memory place = string.concat(".batches[", vm.toString(i), "]");
             bytes memory call = vm.parseJsonBytes(json, string.concat(place, ".calldata"));
-            vm.prank(PROPOSER);
+            vm.prank(PROPOSER, PROPOSER);
             (bool success,) = address(chain).call{value: BOND}(call);
             vm.assertTrue(success, place);
             Batch memory record = chain.batch(uint64(i + 1));

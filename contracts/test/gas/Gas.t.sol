@@ -99,7 +99,8 @@ contract GasTest is Fixture {
         header.cycleCount = uint32(count);
         bytes memory data;
         (data, header.cyclesRoot) = cycles(count, payloadBytes, header.postStateRoot);
-        vm.startPrank(PROPOSER);
+        header.dataLength = uint32(data.length);
+        vm.startPrank(PROPOSER, PROPOSER);
         chain.postBatch{value: BOND}(header, data);
         gas = vm.snapshotGasLastCall("gas", name);
         vm.stopPrank();

@@ -11,6 +11,7 @@ import {VmTest} from "../support/Vm.sol";
 
 /// @notice A window whose floor wanders in both directions, as a misbehaving policy's would.
 contract WanderingPolicy is IFinalityPolicy {
+    uint64 public constant GUARD_SECONDS = 5 minutes;
     uint64 public windowSeconds = 1 hours;
 
     function setWindow(uint64 windowSeconds_) external {
@@ -22,7 +23,13 @@ contract WanderingPolicy is IFinalityPolicy {
     }
 
     function finalisableAt(BatchTiming calldata timing) external pure returns (uint64) {
-        return timing.floor;
+        if (timing.provenAt == 0) return timing.floor;
+        uint64 guarded = timing.provenAt + GUARD_SECONDS;
+        return guarded < timing.floor ? guarded : timing.floor;
+    }
+
+    function windowSecondsMax() external pure returns (uint64) {
+        return 90 minutes;
     }
 }
 
@@ -33,6 +40,7 @@ contract Handler is VmTest {
     uint256 private constant OUTBOX_MAX = 24;
     address private constant PROPOSER = address(0x1001);
     address private constant DISPUTE = address(0x1002);
+    address private constant AFFIRMATION = address(0x1005);
 
     /// @notice The naive ledger after a batch.
     struct LedgerState {
@@ -64,6 +72,9 @@ contract Handler is VmTest {
     uint256 public bondsOut;
     uint256 public drops;
     uint256 public finalised;
+    /// @dev Final before the floor.
+    uint256 public finalByProof;
+    uint256 public proofs;
     uint256 public raised;
     /// @dev Bonds of dropped batches not yet credited, by number.
     mapping(uint64 number => uint256) public droppedBonds;
@@ -148,11 +159,13 @@ contract Handler is VmTest {
             timeMs: uint64(block.timestamp) * 1000,
             inboundCursor: cursor,
             inboundHash: queueHashes[cursor],
-            dataMode: 0
+            dataMode: 0,
+            dataHash: 0,
+            dataLength: uint32(36 + payload.length)
         });
         uint256 bond = 1 ether + uint256(root) % 1 ether;
         vm.deal(PROPOSER, bond);
-        vm.prank(PROPOSER);
+        vm.prank(PROPOSER, PROPOSER);
         _chain.postBatch{value: bond}(header, bytes.concat(bytes4(uint32(payload.length)), root, payload));
         bondsIn += bond;
         droppedBonds[number] = 0;
@@ -166,11 +179,14 @@ contract Handler is VmTest {
         uint64 last = _chain.lastNumber();
         if (last < next) return;
         uint64 number = next + uint64(which % (last - next + 1));
-        bool due = number == next && block.timestamp >= _chain.batch(number).floor;
+        Batch memory record = _chain.batch(number);
+        bool guarded = record.provenAt != 0 && block.timestamp >= record.provenAt + _policy.GUARD_SECONDS();
+        bool due = number == next && (guarded || block.timestamp >= record.floor);
         try _chain.finalise(number) {
             vm.assertTrue(due, "final before its floor or its parent");
             _finalRoots[number] = keccak256(abi.encode(_states[number].roots));
             finalised++;
+            if (block.timestamp < record.floor) finalByProof++;
         } catch {
             vm.assertFalse(due);
         }
@@ -184,6 +200,21 @@ contract Handler is VmTest {
         vm.assertGe(floor, _floors[number], "a floor moved down");
         if (floor > _floors[number]) raised++;
         _floors[number] = floor;
+    }
+
+    /// @notice A batch is proven at most once, and only by the affirmation contract.
+    function prove(uint256 which) public {
+        uint64 number = pending(which / 2);
+        if (number == 0) return;
+        bool proven = _chain.batch(number).provenAt != 0;
+        vm.prank(which % 2 == 0 ? AFFIRMATION : PROPOSER);
+        try _chain.markProven(number) {
+            vm.assertTrue(which % 2 == 0 && !proven, "proven twice or by somebody");
+            vm.assertEq(_chain.batch(number).provenAt, block.timestamp);
+            proofs++;
+        } catch {
+            vm.assertTrue(which % 2 == 1 || proven);
+        }
     }
 
     function drop(uint256 which, uint256 who) public {

@@ -104,6 +104,7 @@ contract SettlementInvariantTest is Fixture {
             for (uint256 j = 0; j < 4; ++j) {
                 _handler.finalise(random >> (40 + j));
             }
+            _handler.prove(random >> 90);
             _handler.drop(random >> 48, random);
             _handler.reclaimBond(random >> 56);
             _handler.claim(random >> 64, random >> 72);
@@ -111,6 +112,8 @@ contract SettlementInvariantTest is Fixture {
             invariant_settlement();
         }
         vm.assertTrue(_handler.finalised() > 3, "finalised");
+        vm.assertTrue(_handler.finalByProof() > 0, "final by proof");
+        vm.assertTrue(_handler.proofs() > 3, "proofs");
         vm.assertTrue(_handler.drops() > 3, "drops");
         vm.assertTrue(_handler.claims() > 2, "claims");
         vm.assertTrue(_handler.raised() > 3, "raised");

@@ -3,11 +3,12 @@ pragma solidity 0.8.37;
 
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {TestUsdc} from "../../dev/TestUsdc.sol";
-import {BatchChain} from "../../src/chain/BatchChain.sol";
+import {BatchChain, ChainTerms} from "../../src/chain/BatchChain.sol";
 import {Batch, BatchHeader} from "../../src/chain/IBatchChain.sol";
-import {Custody, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {IFinalityPolicy} from "../../src/policy/IFinalityPolicy.sol";
+import {IProposerPolicy} from "../../src/policy/IProposerPolicy.sol";
 import {SingleProposer} from "../../src/policy/SingleProposer.sol";
 import {Reference} from "./Reference.sol";
 import {VmTest} from "./Vm.sol";
@@ -17,12 +18,15 @@ abstract contract Fixture is VmTest {
     uint32 internal constant DOMAIN = 7;
     uint256 internal constant BOND = 0.5 ether;
     uint64 internal constant WINDOW = 1 hours;
+    uint64 internal constant GUARD = 20 minutes;
     uint64 internal constant FORCED_PERIOD = 2 days;
     bytes32 internal constant GENESIS_ROOT = keccak256("genesis");
     address internal constant PROPOSER = address(0x1001);
     address internal constant DISPUTE = address(0x1002);
     address internal constant LISTER = address(0x1003);
     address internal constant ESCAPE = address(0x1004);
+    address internal constant AFFIRMATION = address(0x1005);
+    address internal constant GOVERNOR = address(0x1006);
     address internal constant ALICE = address(0x2001);
     address internal constant BOB = address(0x2002);
 
@@ -32,15 +36,37 @@ abstract contract Fixture is VmTest {
 
     function deploy() internal {
         usdc = new TestUsdc();
-        deployWith(IERC20Metadata(address(usdc)), new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(IERC20Metadata(address(usdc)), new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
     }
 
     function deployWith(IERC20Metadata token, IFinalityPolicy policy, bytes32 genesisRoot) internal {
         SingleProposer proposers = new SingleProposer(PROPOSER);
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        chain = new BatchChain(predicted, genesisRoot, DOMAIN, BOND, policy, proposers, DISPUTE);
-        custody = new Custody(token, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        chain = new BatchChain(termsOf(predicted, genesisRoot, policy, proposers));
+        custody = new Custody(custodyTerms(token));
         vm.deal(PROPOSER, 1_000 ether);
+    }
+
+    /// @notice Of a custody at the chain that stands.
+    function custodyTerms(IERC20Metadata token) internal view returns (CustodyTerms memory) {
+        return CustodyTerms(token, chain, LISTER, GOVERNOR, FORCED_PERIOD, ESCAPE);
+    }
+
+    function termsOf(address custody_, bytes32 genesisRoot, IFinalityPolicy policy, IProposerPolicy proposers)
+        internal
+        pure
+        returns (ChainTerms memory)
+    {
+        return ChainTerms({
+            custody: custody_,
+            genesisRoot: genesisRoot,
+            domain: DOMAIN,
+            bondWei: BOND,
+            finalityPolicy: policy,
+            proposerPolicy: proposers,
+            dispute: DISPUTE,
+            affirmation: AFFIRMATION
+        });
     }
 
     function fund(address account, uint256 amount) internal {
@@ -93,10 +119,11 @@ abstract contract Fixture is VmTest {
         header.inboundCursor = custody.queueLength();
         header.inboundHash = custody.queueHash(header.inboundCursor);
         (data, header.cyclesRoot) = cycles(count, 20, postStateRoot);
+        header.dataLength = uint32(data.length);
     }
 
     function post(BatchHeader memory header, bytes memory data) internal {
-        vm.prank(PROPOSER);
+        vm.prank(PROPOSER, PROPOSER);
         chain.postBatch{value: BOND}(header, data);
     }
 

@@ -44,3 +44,19 @@ contract HookToken is TestUsdc {
         super._update(from, to, value);
     }
 }
+
+/// @notice Refuses to pay chosen recipients, as tokens with a block list do.
+contract RefusingToken is TestUsdc {
+    error Refused(address recipient);
+
+    mapping(address recipient => bool) private _isRefused;
+
+    function refuse(address recipient, bool isRefused) external {
+        _isRefused[recipient] = isRefused;
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (_isRefused[to]) revert Refused(to);
+        super._update(from, to, value);
+    }
+}

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
-import {BatchChain} from "../../src/chain/BatchChain.sol";
+import {BatchChain, ChainTerms} from "../../src/chain/BatchChain.sol";
 import {Batch, BatchHeader, IBatchChain} from "../../src/chain/IBatchChain.sol";
 import {CyclesTree} from "../../src/lib/CyclesTree.sol";
 import {BatchTiming, IFinalityPolicy} from "../../src/policy/IFinalityPolicy.sol";
@@ -29,6 +29,10 @@ contract SettablePolicy is IFinalityPolicy {
 
     function finalisableAt(BatchTiming calldata) external view returns (uint64) {
         return finalisable;
+    }
+
+    function windowSecondsMax() external pure returns (uint64) {
+        return 1 days;
     }
 }
 
@@ -60,7 +64,7 @@ contract BatchChainTest is Fixture {
 
     function expectPostRevert(BatchHeader memory header, bytes memory data, bytes memory reason) private {
         vm.expectRevert(reason);
-        vm.prank(PROPOSER);
+        vm.prank(PROPOSER, PROPOSER);
         chain.postBatch{value: BOND}(header, data);
     }
 
@@ -85,22 +89,30 @@ contract BatchChainTest is Fixture {
     }
 
     function test_constructorRefuses() external {
-        FixedWindowPolicy finality = new FixedWindowPolicy(WINDOW);
+        FixedWindowPolicy finality = new FixedWindowPolicy(WINDOW, GUARD);
         SingleProposer proposers = new SingleProposer(PROPOSER);
+        ChainTerms memory terms = termsOf(address(0), GENESIS_ROOT, finality, proposers);
         vm.expectRevert(BatchChain.CustodyZero.selector);
-        new BatchChain(address(0), GENESIS_ROOT, DOMAIN, BOND, finality, proposers, DISPUTE);
+        new BatchChain(terms);
+        terms.custody = address(1);
+        terms.genesisRoot = 0;
         vm.expectRevert(BatchChain.GenesisRootZero.selector);
-        new BatchChain(address(1), 0, DOMAIN, BOND, finality, proposers, DISPUTE);
+        new BatchChain(terms);
+        terms.genesisRoot = GENESIS_ROOT;
+        terms.bondWei = 0;
         vm.expectRevert(abi.encodeWithSelector(BatchChain.BondWeiOutOfRange.selector, 0));
-        new BatchChain(address(1), GENESIS_ROOT, DOMAIN, 0, finality, proposers, DISPUTE);
+        new BatchChain(terms);
+        terms.bondWei = 2 ** 96;
         vm.expectRevert(abi.encodeWithSelector(BatchChain.BondWeiOutOfRange.selector, 2 ** 96));
-        new BatchChain(address(1), GENESIS_ROOT, DOMAIN, 2 ** 96, finality, proposers, DISPUTE);
+        new BatchChain(terms);
+        terms.bondWei = BOND;
+        terms.finalityPolicy = FixedWindowPolicy(ALICE);
         vm.expectRevert(abi.encodeWithSelector(BatchChain.PolicyWithoutCode.selector, ALICE));
-        new BatchChain(address(1), GENESIS_ROOT, DOMAIN, BOND, FixedWindowPolicy(ALICE), proposers, DISPUTE);
+        new BatchChain(terms);
+        terms.finalityPolicy = finality;
+        terms.proposerPolicy = SingleProposer(BOB);
         vm.expectRevert(abi.encodeWithSelector(BatchChain.PolicyWithoutCode.selector, BOB));
-        new BatchChain(address(1), GENESIS_ROOT, DOMAIN, BOND, finality, SingleProposer(BOB), DISPUTE);
-        vm.expectRevert(FixedWindowPolicy.WindowZero.selector);
-        new FixedWindowPolicy(0);
+        new BatchChain(terms);
         vm.expectRevert(SingleProposer.ProposerZero.selector);
         new SingleProposer(address(0));
     }
@@ -115,7 +127,7 @@ contract BatchChainTest is Fixture {
         bytes32 batchHash = keccak256(abi.encode(header));
         vm.expectEmit(address(chain));
         emit IBatchChain.BatchPosted(1, batchHash, header.postStateRoot, floor, PROPOSER);
-        vm.prank(PROPOSER);
+        vm.prank(PROPOSER, PROPOSER);
         chain.postBatch{value: BOND + 5}(header, data);
 
         Batch memory record = chain.batch(1);
@@ -149,18 +161,18 @@ contract BatchChainTest is Fixture {
         (BatchHeader memory header, bytes memory data) = valid();
         vm.deal(ALICE, BOND);
         vm.expectRevert(abi.encodeWithSelector(BatchChain.ProposerNotAllowed.selector, ALICE));
-        vm.prank(ALICE);
+        vm.prank(ALICE, ALICE);
         chain.postBatch{value: BOND}(header, data);
     }
 
     function test_postRefusesBond() external {
         (BatchHeader memory header, bytes memory data) = valid();
         vm.expectRevert(abi.encodeWithSelector(BatchChain.BondOutOfRange.selector, BOND - 1));
-        vm.prank(PROPOSER);
+        vm.prank(PROPOSER, PROPOSER);
         chain.postBatch{value: BOND - 1}(header, data);
         vm.deal(PROPOSER, 2 ** 96);
         vm.expectRevert(abi.encodeWithSelector(BatchChain.BondOutOfRange.selector, 2 ** 96));
-        vm.prank(PROPOSER);
+        vm.prank(PROPOSER, PROPOSER);
         chain.postBatch{value: 2 ** 96}(header, data);
     }
 
@@ -174,6 +186,18 @@ contract BatchChainTest is Fixture {
         header.domain = DOMAIN;
         header.dataMode = 1;
         expectPostRevert(header, data, abi.encodeWithSelector(BatchChain.DataModeUnknown.selector, 1));
+        header.dataMode = 0;
+        header.dataHash = bytes32(uint256(1));
+        expectPostRevert(
+            header, data, abi.encodeWithSelector(BatchChain.DataHashMismatch.selector, header.dataHash, bytes32(0))
+        );
+        header.dataHash = 0;
+        header.dataLength += 1;
+        expectPostRevert(
+            header,
+            data,
+            abi.encodeWithSelector(BatchChain.DataLengthMismatch.selector, header.dataLength, header.dataLength - 1)
+        );
     }
 
     function test_postRefusesNumber() external {
@@ -262,6 +286,7 @@ contract BatchChainTest is Fixture {
         expectPostRevert(header, data, abi.encodeWithSelector(BatchChain.CycleCountOutOfRange.selector, 257));
         (data, header.cyclesRoot) = cycles(256, 1, header.postStateRoot);
         header.cycleCount = 256;
+        header.dataLength = uint32(data.length);
         post(header, data);
     }
 
@@ -272,24 +297,30 @@ contract BatchChainTest is Fixture {
         (data, header.cyclesRoot) = cycles(1, 122_880 - 36 + 1, header.postStateRoot);
         expectPostRevert(header, data, abi.encodeWithSelector(BatchChain.DataTooLong.selector, 122_881));
         (data, header.cyclesRoot) = cycles(1, 122_880 - 36, header.postStateRoot);
+        header.dataLength = uint32(data.length);
         post(header, data);
+    }
+
+    function expectDataRevert(BatchHeader memory header, bytes memory data, bytes memory reason) private {
+        header.dataLength = uint32(data.length);
+        expectPostRevert(header, data, reason);
     }
 
     function test_postRefusesMalformedData() external {
         (BatchHeader memory header, bytes memory data) = valid();
-        expectPostRevert(
+        expectDataRevert(
             header, bytes.concat(data, hex"00"), abi.encodeWithSelector(CyclesTree.DataTrailingBytes.selector)
         );
         header.cycleCount = 2;
-        expectPostRevert(header, data, abi.encodeWithSelector(CyclesTree.DataTrailingBytes.selector));
+        expectDataRevert(header, data, abi.encodeWithSelector(CyclesTree.DataTrailingBytes.selector));
         header.cycleCount = 4;
-        expectPostRevert(header, data, abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
+        expectDataRevert(header, data, abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
         header.cycleCount = 1;
-        expectPostRevert(header, "", abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
-        expectPostRevert(header, new bytes(35), abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
-        expectPostRevert(header, new bytes(36), abi.encodeWithSelector(CyclesTree.CycleEmpty.selector, 0));
+        expectDataRevert(header, "", abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
+        expectDataRevert(header, new bytes(35), abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
+        expectDataRevert(header, new bytes(36), abi.encodeWithSelector(CyclesTree.CycleEmpty.selector, 0));
         bytes memory claimsMore = bytes.concat(hex"ffffffff", header.postStateRoot, hex"01");
-        expectPostRevert(header, claimsMore, abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
+        expectDataRevert(header, claimsMore, abi.encodeWithSelector(CyclesTree.DataTruncated.selector));
     }
 
     function test_postRefusesRoots() external {
@@ -305,6 +336,180 @@ contract BatchChainTest is Fixture {
         expectPostRevert(
             header, data, abi.encodeWithSelector(BatchChain.PostStateRootMismatch.selector, header.postStateRoot, right)
         );
+    }
+
+    function test_postRefusesAnythingButATransactionOfAPlainAccount() external {
+        (BatchHeader memory header, bytes memory data) = valid();
+        bytes memory reason = abi.encodeWithSelector(BatchChain.CallIsNotTheTransaction.selector, PROPOSER);
+        vm.expectRevert(reason);
+        vm.prank(PROPOSER, ALICE);
+        chain.postBatch{value: BOND}(header, data);
+        // A delegated account (EIP-7702) has code.
+        vm.etch(PROPOSER, bytes.concat(hex"ef0100", bytes20(address(this))));
+        expectPostRevert(header, data, reason);
+        vm.etch(PROPOSER, "");
+        post(header, data);
+    }
+
+    function test_postStopsWhenTheVenueIsFrozen() external {
+        postNext(keccak256("zero"));
+        (BatchHeader memory header, bytes memory data) = valid();
+        vm.prank(ESCAPE);
+        custody.freeze();
+        expectPostRevert(header, data, abi.encodeWithSelector(BatchChain.VenueFrozen.selector));
+        (header, data) = blobBatch();
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.VenueFrozen.selector));
+        // What is posted still resolves.
+        vm.warp(block.timestamp + WINDOW);
+        chain.finalise(1);
+    }
+
+    // ── blobs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    bytes32 private constant BLOB_HASH = 0x0100000000000000000000000000000000000000000000000000000000000042;
+
+    function blobBatch() private returns (BatchHeader memory header, bytes memory data) {
+        (header, data) = valid();
+        header.dataMode = 1;
+        header.dataHash = BLOB_HASH;
+        setBlobs(1);
+    }
+
+    function setBlobs(uint256 count) private {
+        bytes32[] memory hashes = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            hashes[i] = bytes32(uint256(BLOB_HASH) + i);
+        }
+        vm.blobhashes(hashes);
+    }
+
+    function expectBlobRevert(BatchHeader memory header, bytes memory reason) private {
+        vm.expectRevert(reason);
+        vm.prank(PROPOSER, PROPOSER);
+        chain.postBatchBlob{value: BOND}(header);
+    }
+
+    function test_postBlobStoresTheHeader() external {
+        (BatchHeader memory header,) = blobBatch();
+        vm.expectEmit(address(chain));
+        emit IBatchChain.BatchPosted(
+            1, keccak256(abi.encode(header)), header.postStateRoot, uint64(block.timestamp) + WINDOW, PROPOSER
+        );
+        vm.prank(PROPOSER, PROPOSER);
+        chain.postBatchBlob{value: BOND}(header);
+        vm.assertEq(chain.batch(1).batchHash, keccak256(abi.encode(header)));
+        vm.assertEq(chain.batch(1).nextCycle, 3);
+        vm.assertEq(chain.batch(1).bond, BOND);
+    }
+
+    function test_postBlobRefuses() external {
+        (BatchHeader memory header,) = blobBatch();
+        setBlobs(0);
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.BlobCountNotOne.selector));
+        setBlobs(2);
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.BlobCountNotOne.selector));
+        setBlobs(1);
+        header.dataHash = bytes32(uint256(BLOB_HASH) + 1);
+        expectBlobRevert(
+            header, abi.encodeWithSelector(BatchChain.DataHashMismatch.selector, header.dataHash, BLOB_HASH)
+        );
+        header.dataHash = BLOB_HASH;
+        header.dataMode = 0;
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.DataModeUnknown.selector, 0));
+        header.dataMode = 1;
+        header.cycleCount = 0;
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.CycleCountOutOfRange.selector, 0));
+        header.cycleCount = 257;
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.CycleCountOutOfRange.selector, 257));
+        header.cycleCount = 3;
+        header.dataLength = 112_641;
+        expectBlobRevert(header, abi.encodeWithSelector(BatchChain.DataTooLong.selector, 112_641));
+        header.dataLength = 112_640;
+        header.parent = 0;
+        expectBlobRevert(
+            header,
+            abi.encodeWithSelector(BatchChain.ParentMismatch.selector, bytes32(0), keccak256(abi.encode(GENESIS_ROOT)))
+        );
+        header.parent = keccak256(abi.encode(GENESIS_ROOT));
+        vm.prank(PROPOSER, PROPOSER);
+        chain.postBatchBlob{value: BOND}(header);
+    }
+
+    // ── proofs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    function test_provenBatchIsFinalAfterTheGuard() external {
+        postNext(keccak256("one"));
+        postNext(keccak256("two"));
+        uint64 start = uint64(block.timestamp);
+        vm.warp(start + 7);
+        vm.expectEmit(address(chain));
+        emit IBatchChain.BatchProven(2, start + 7);
+        vm.prank(AFFIRMATION);
+        chain.markProven(2);
+        vm.assertEq(chain.batch(2).provenAt, start + 7);
+        vm.warp(start + 10);
+        vm.prank(AFFIRMATION);
+        chain.markProven(1);
+        vm.warp(start + 10 + GUARD - 1);
+        // Proven earlier, but its parent is not final.
+        vm.expectRevert(abi.encodeWithSelector(BatchChain.ParentNotFinal.selector, 2));
+        chain.finalise(2);
+        vm.expectRevert(abi.encodeWithSelector(BatchChain.FloorNotReached.selector, 1, start + 10 + GUARD));
+        chain.finalise(1);
+        vm.warp(start + 10 + GUARD);
+        chain.finalise(1);
+        chain.finalise(2);
+    }
+
+    function test_markProvenRefuses() external {
+        postAndFinalise(keccak256("one"));
+        postNext(keccak256("two"));
+        vm.expectRevert(abi.encodeWithSelector(BatchChain.CallerNotAffirmation.selector, PROPOSER));
+        vm.prank(PROPOSER);
+        chain.markProven(2);
+        vm.startPrank(AFFIRMATION);
+        vm.expectRevert(abi.encodeWithSelector(BatchChain.BatchAlreadyFinal.selector, 1));
+        chain.markProven(1);
+        vm.expectRevert(abi.encodeWithSelector(IBatchChain.BatchUnknown.selector, 3));
+        chain.markProven(3);
+        chain.markProven(2);
+        vm.expectRevert(abi.encodeWithSelector(BatchChain.BatchAlreadyProven.selector, 2));
+        chain.markProven(2);
+    }
+
+    /// @notice The number is used again: another batch has to be proven anew.
+    function test_dropForgetsTheProof() external {
+        postNext(keccak256("one"));
+        vm.prank(AFFIRMATION);
+        chain.markProven(1);
+        vm.prank(DISPUTE);
+        chain.dropFrom(1, BOB);
+        postNext(keccak256("other one"));
+        vm.assertEq(chain.batch(1).provenAt, 0);
+        vm.warp(block.timestamp + GUARD);
+        vm.expectPartialRevert(BatchChain.FloorNotReached.selector);
+        chain.finalise(1);
+    }
+
+    function test_aProofNeverDelays() external {
+        postNext(keccak256("one"));
+        vm.warp(block.timestamp + WINDOW - 1);
+        vm.prank(AFFIRMATION);
+        chain.markProven(1);
+        vm.warp(block.timestamp + 1);
+        chain.finalise(1);
+    }
+
+    function test_policyRefuses() external {
+        vm.expectRevert(abi.encodeWithSelector(FixedWindowPolicy.WindowOutOfRange.selector, 0));
+        new FixedWindowPolicy(0, 1);
+        vm.expectRevert(abi.encodeWithSelector(FixedWindowPolicy.WindowOutOfRange.selector, 2 ** 40));
+        new FixedWindowPolicy(2 ** 40, 1);
+        vm.expectRevert(abi.encodeWithSelector(FixedWindowPolicy.GuardOutOfRange.selector, 0));
+        new FixedWindowPolicy(10, 0);
+        vm.expectRevert(abi.encodeWithSelector(FixedWindowPolicy.GuardOutOfRange.selector, 11));
+        new FixedWindowPolicy(10, 11);
+        vm.assertEq(new FixedWindowPolicy(10, 10).windowSecondsMax(), 10);
     }
 
     // ── finality ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -351,7 +556,7 @@ contract BatchChainTest is Fixture {
         uint64 start = uint64(block.timestamp);
         policy.set(start + 100, start + 100);
         postNext(keccak256("one"));
-        (uint64 number, uint64 postedAt, uint64 postedBlock, uint64 floor) = policy.asked();
+        (uint64 number, uint64 postedAt, uint64 postedBlock, uint64 floor,) = policy.asked();
         vm.assertEq(number, 1);
         vm.assertEq(postedAt, start);
         vm.assertEq(postedBlock, block.number);
@@ -364,7 +569,7 @@ contract BatchChainTest is Fixture {
         emit IBatchChain.FloorRaised(1, start + 300);
         chain.poke(1);
         vm.assertEq(chain.batch(1).floor, start + 300);
-        (,,, floor) = policy.asked();
+        (,,, floor,) = policy.asked();
         vm.assertEq(floor, start + 100);
         // The policy decides anew at finalisation: neither the stored floor nor an earlier answer is enough.
         policy.set(0, start + 400);

@@ -4,10 +4,10 @@ pragma solidity 0.8.37;
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IBatchChain} from "../../src/chain/IBatchChain.sol";
-import {Custody, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
+import {Custody, CustodyTerms, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {Fixture} from "../support/Fixture.sol";
-import {EighteenDecimals, FeeToken, HookToken, IdleToken} from "../support/HostileTokens.sol";
+import {EighteenDecimals, FeeToken, HookToken, IdleToken, RefusingToken} from "../support/HostileTokens.sol";
 
 contract CustodyTest is Fixture {
     uint64 private constant CASH_BOUND = 2 ** 53;
@@ -35,6 +35,7 @@ contract CustodyTest is Fixture {
         vm.assertEq(address(custody.token()), address(usdc));
         vm.assertEq(address(custody.batchChain()), address(chain));
         vm.assertEq(custody.lister(), LISTER);
+        vm.assertEq(custody.governor(), GOVERNOR);
         vm.assertEq(custody.escape(), ESCAPE);
         vm.assertEq(custody.forcedPeriodSeconds(), FORCED_PERIOD);
         vm.assertEq(custody.queueLength(), 0);
@@ -44,14 +45,17 @@ contract CustodyTest is Fixture {
 
     function test_constructorRefuses() external {
         vm.expectRevert(abi.encodeWithSelector(Custody.BatchChainNamesAnotherCustody.selector, address(custody)));
-        new Custody(usdc, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        new Custody(custodyTerms(usdc));
         IERC20Metadata other = new EighteenDecimals();
         vm.expectRevert(abi.encodeWithSelector(Custody.TokenDecimals.selector, 18));
-        new Custody(other, chain, LISTER, FORCED_PERIOD, ESCAPE);
+        new Custody(custodyTerms(other));
         address named = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         IBatchChain naming = IBatchChain(address(new ChainNaming(named)));
+        CustodyTerms memory terms = custodyTerms(usdc);
+        terms.batchChain = naming;
+        terms.forcedPeriodSeconds = 0;
         vm.expectRevert(Custody.ForcedPeriodZero.selector);
-        new Custody(usdc, naming, LISTER, 0, ESCAPE);
+        new Custody(terms);
     }
 
     // ── accounts ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +160,7 @@ contract CustodyTest is Fixture {
 
     function test_depositRefusesTokensThatArriveShort() external {
         FeeToken fees = new FeeToken();
-        deployWith(fees, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(fees, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         fees.mint(ALICE, 1_000);
         vm.startPrank(ALICE);
         fees.approve(address(custody), 1_000);
@@ -165,7 +169,7 @@ contract CustodyTest is Fixture {
         vm.stopPrank();
 
         IdleToken idle = new IdleToken();
-        deployWith(idle, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(idle, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         vm.startPrank(ALICE);
         idle.approve(address(custody), 1_000);
         vm.expectRevert(abi.encodeWithSelector(Custody.DepositMismatch.selector, 0, 1_000));
@@ -175,7 +179,7 @@ contract CustodyTest is Fixture {
 
     function test_depositCannotBeReentered() external {
         HookToken hooks = new HookToken();
-        deployWith(hooks, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(hooks, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         hooks.mint(ALICE, 10);
         hooks.arm(address(custody), abi.encodeCall(Custody.openAccount, ()));
         vm.startPrank(ALICE);
@@ -221,10 +225,15 @@ contract CustodyTest is Fixture {
         vm.startPrank(ALICE);
         expectQueued(abi.encodePacked(hex"06", hex"000002", uint64(5_000_000), BOB));
         vm.assertEq(custody.forceWithdrawal(account, 5_000_000, BOB), 1);
-        expectQueued(abi.encodePacked(hex"07", hex"000002", hex"00002a", hex"fffffffd", hex"ffffff85"));
-        vm.assertEq(custody.forceClose(account, 42, -3, -123), 2);
+        expectQueued(
+            abi.encodePacked(hex"07", hex"000002", hex"00002a", hex"fffffffd", hex"ffffff85", hex"00000000abcd")
+        );
+        vm.assertEq(custody.forceClose(account, 42, -3, -123, 0xabcd), 2);
         vm.warp(block.timestamp + 1);
+        vm.stopPrank();
+        // Anybody may ask for a liquidation.
         expectQueued(abi.encodePacked(hex"08", hex"000002"));
+        vm.prank(BOB);
         vm.assertEq(custody.forceLiquidation(account), 3);
         vm.assertEq(custody.forcedDeadlineOf(0), 0);
         vm.assertEq(custody.forcedDeadlineOf(1), deadline);
@@ -244,12 +253,12 @@ contract CustodyTest is Fixture {
         vm.expectRevert(abi.encodeWithSelector(Custody.RecipientInvalid.selector, address(custody)));
         custody.forceWithdrawal(account, 1, address(custody));
         vm.expectRevert(abi.encodeWithSelector(Custody.SizeOutOfRange.selector, int32(0)));
-        custody.forceClose(account, 1, 0, 1);
+        custody.forceClose(account, 1, 0, 1, 0);
         vm.expectRevert(abi.encodeWithSelector(Custody.SizeOutOfRange.selector, type(int32).min));
-        custody.forceClose(account, 1, type(int32).min, 1);
+        custody.forceClose(account, 1, type(int32).min, 1, 0);
         vm.expectRevert(abi.encodeWithSelector(Custody.PriceOutOfRange.selector, type(int32).min));
-        custody.forceClose(account, 1, 1, type(int32).min);
-        custody.forceClose(account, 1, type(int32).max, -type(int32).max);
+        custody.forceClose(account, 1, 1, type(int32).min, 0);
+        custody.forceClose(account, 1, type(int32).max, -type(int32).max, type(uint48).max);
         custody.forceWithdrawal(account, CASH_BOUND - 1, BOB);
     }
 
@@ -269,11 +278,29 @@ contract CustodyTest is Fixture {
             expectNotOwner(other);
             custody.forceWithdrawal(other, 1, BOB);
             expectNotOwner(other);
-            custody.forceClose(other, 1, 1, 1);
-            expectNotOwner(other);
-            custody.forceLiquidation(other);
+            custody.forceClose(other, 1, 1, 1, 1);
             vm.stopPrank();
         }
+    }
+
+    function test_forcedLiquidationNeedsAnAccount() external {
+        uint24 account = aliceAccount();
+        uint24[3] memory none = [account + 1, 0, 1];
+        for (uint256 i = 0; i < none.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(Custody.AccountUnknown.selector, none[i]));
+            custody.forceLiquidation(none[i]);
+        }
+    }
+
+    function test_forcedRecipientsAreRemembered() external {
+        uint24 account = aliceAccount();
+        vm.startPrank(ALICE);
+        custody.forceWithdrawal(account, 1, ALICE);
+        vm.assertFalse(custody.hasForcedTo(account, ALICE));
+        vm.assertFalse(custody.hasForcedTo(account, BOB));
+        custody.forceWithdrawal(account, 1, BOB);
+        vm.assertTrue(custody.hasForcedTo(account, BOB));
+        vm.assertFalse(custody.hasForcedTo(account + 1, BOB));
     }
 
     function expectNotOwner(uint24 account) private {
@@ -313,6 +340,38 @@ contract CustodyTest is Fixture {
         custody.listSeries(0, 0, new uint64[](121));
     }
 
+    // ── changes of parameters ──────────────────────────────────────────────────────────────────────────────────────
+
+    function test_adminChange() external {
+        bytes memory change = hex"0107ffffffffffffffff";
+        expectQueued(abi.encodePacked(hex"0a", hex"000a", change));
+        vm.prank(GOVERNOR);
+        vm.assertEq(custody.adminChange(change), 0);
+        vm.assertEq(custody.forcedDeadlineOf(0), 0);
+        bytes memory longest = new bytes(custody.ADMIN_CHANGE_BYTES_MAX());
+        expectQueued(abi.encodePacked(hex"0a", uint16(longest.length), longest));
+        vm.prank(GOVERNOR);
+        custody.adminChange(longest);
+    }
+
+    function test_adminChangeRefuses() external {
+        vm.expectRevert(abi.encodeWithSelector(Custody.CallerNotGovernor.selector, LISTER));
+        vm.prank(LISTER);
+        custody.adminChange(hex"01");
+        vm.startPrank(GOVERNOR);
+        vm.expectRevert(abi.encodeWithSelector(Custody.ChangeLengthOutOfRange.selector, 0));
+        custody.adminChange("");
+        uint256 length = custody.ADMIN_CHANGE_BYTES_MAX() + 1;
+        vm.expectRevert(abi.encodeWithSelector(Custody.ChangeLengthOutOfRange.selector, length));
+        custody.adminChange(new bytes(length));
+        vm.stopPrank();
+        vm.prank(ESCAPE);
+        custody.freeze();
+        vm.expectRevert(Custody.IsFrozen.selector);
+        vm.prank(GOVERNOR);
+        custody.adminChange(hex"01");
+    }
+
     // ── claims ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     function cellFor(address recipient) private view returns (OutboxCell memory) {
@@ -337,6 +396,8 @@ contract CustodyTest is Fixture {
         vm.assertEq(usdc.balanceOf(BOB), 400);
         vm.assertEq(usdc.balanceOf(address(custody)), 600);
         vm.assertTrue(custody.isClaimed(0x80000001));
+        vm.assertEq(custody.claimedLeafOf(0x80000001), outboxLeaf(cell));
+        vm.assertEq(custody.claimedLeafOf(1), bytes32(0));
         vm.assertFalse(custody.isClaimed(1));
         vm.expectRevert(abi.encodeWithSelector(Custody.AlreadyClaimed.selector, 0x80000001));
         custody.claim(number, roots, 0x80000001, cell, path);
@@ -431,7 +492,7 @@ contract CustodyTest is Fixture {
 
     function test_claimCannotBeReentered() external {
         HookToken hooks = new HookToken();
-        deployWith(hooks, new FixedWindowPolicy(WINDOW), GENESIS_ROOT);
+        deployWith(hooks, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
         hooks.mint(ALICE, 1_000);
         vm.startPrank(ALICE);
         hooks.approve(address(custody), 1_000);
@@ -456,6 +517,30 @@ contract CustodyTest is Fixture {
         vaultWith(1_000);
         custody.claim(number, roots, 0, cell, path);
         vm.assertEq(usdc.balanceOf(BOB), 400);
+    }
+
+    /// @notice A recipient that the token refuses stands in nobody's way, and is paid once the token allows it.
+    function test_claimRefusedByTheTokenBlocksNobody() external {
+        RefusingToken refusing = new RefusingToken();
+        deployWith(refusing, new FixedWindowPolicy(WINDOW, GUARD), GENESIS_ROOT);
+        refusing.mint(ALICE, 1_000);
+        vm.startPrank(ALICE);
+        refusing.approve(address(custody), 1_000);
+        custody.openAccountAndDeposit(1_000);
+        vm.stopPrank();
+        OutboxCell memory refused = cellFor(BOB);
+        OutboxCell memory paid = cellFor(ALICE);
+        (uint64 number, StateRoots memory roots, bytes32[] memory path) = finalOutbox(refused, 0);
+        (uint64 later, StateRoots memory laterRoots, bytes32[] memory laterPath) = finalOutbox(paid, 1);
+        refusing.refuse(BOB, true);
+        vm.expectRevert(abi.encodeWithSelector(RefusingToken.Refused.selector, BOB));
+        custody.claim(number, roots, 0, refused, path);
+        vm.assertFalse(custody.isClaimed(0));
+        custody.claim(later, laterRoots, 1, paid, laterPath);
+        vm.assertEq(refusing.balanceOf(ALICE), 400);
+        refusing.refuse(BOB, false);
+        custody.claim(number, roots, 0, refused, path);
+        vm.assertEq(refusing.balanceOf(BOB), 400);
     }
 
     // ── winding up ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -487,7 +572,7 @@ contract CustodyTest is Fixture {
         vm.expectRevert(Custody.IsFrozen.selector);
         custody.forceWithdrawal(2, 1, ALICE);
         vm.expectRevert(Custody.IsFrozen.selector);
-        custody.forceClose(2, 1, 1, 1);
+        custody.forceClose(2, 1, 1, 1, 1);
         vm.expectRevert(Custody.IsFrozen.selector);
         custody.forceLiquidation(2);
         vm.stopPrank();

@@ -23,6 +23,13 @@ export interface BatchEvent {
   transactionHash: Hex;
 }
 
+/** Batches that a conviction took out of the chain: the convicted one first, then its descendants. */
+export interface DroppedBatches {
+  batches: BatchEvent[];
+  blockNumber: number;
+  transactionHash: Hex;
+}
+
 /**
  * Applies the events of blocks `fromBlock` … `toBlock` to `known` (batches 1, 2, … of the chain before): dropped batches
  * leave the list, posted ones join it.
@@ -34,6 +41,7 @@ export async function readBatchEvents(
   fromBlock: number,
   toBlock: number,
   known: readonly BatchEvent[] = [],
+  onDropped: (dropped: DroppedBatches) => void = () => undefined,
 ): Promise<BatchEvent[]> {
   const batches = [...known];
   await eachBlockRange(fromBlock, toBlock, async (from, to) => {
@@ -43,7 +51,9 @@ export async function readBatchEvents(
     for (const log of logs) {
       const number = Number(log.args.number);
       if (log.eventName === "BatchesDropped") {
-        batches.length = Math.min(batches.length, number - 1);
+        const dropped = batches.splice(number - 1);
+        const { blockNumber, transactionHash } = log;
+        onDropped({ batches: dropped, blockNumber: Number(blockNumber), transactionHash });
         continue;
       }
       if (number !== batches.length + 1) {

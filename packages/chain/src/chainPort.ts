@@ -8,21 +8,20 @@ import {
   type ChainView,
   type ClaimArguments,
   type CycleSource,
-  decodeBatchData,
   decodePostBatch,
   encodePostBatch,
   genesisTip,
   hashHeader,
-  type SourceCycle,
   tipAfter,
 } from "@tidemark/settlement";
 import { encodeFunctionData } from "viem";
-import { type BatchEvent, readBatchEvents, readPostedBatch } from "./batchReader.ts";
+import { type BatchEvent, type DroppedBatches, readBatchEvents, readPostedBatch } from "./batchReader.ts";
 import { claimCalldata } from "./claimsClient.ts";
 import { type L1Client, readBlock } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
-import { ChainError, l1Call } from "./errors.ts";
+import { ChainError, isTransportError, l1Call, l1Error } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
+import { compareWithOwn } from "./ownBatch.ts";
 import type { Intent, OutboxReport, TransactionOutbox } from "./transactionOutbox.ts";
 
 /** What is known of a batch in a block of the L1. */
@@ -44,12 +43,14 @@ export interface PostedSummary {
 }
 
 export interface L1ChainPort extends ChainPort {
-  /** Batches in blocks, oldest first. */
+  /** Batches of our own cycles in blocks, oldest first; what follows a foreign one is left out. */
   readonly posted: readonly PostedSummary[];
   readonly lastFinal: number;
   readonly outboxReport: OutboxReport | null;
   /** Reverted transactions so far; more than a few in a row stop the proposer. */
   readonly reverted: number;
+  /** Sends for the bonds of our batches that were dropped as descendants of a convicted one. */
+  reclaimBonds(): Promise<void>;
   withdrawBond(): Promise<void>;
   bondCreditWei(): Promise<bigint>;
 }
@@ -58,7 +59,10 @@ export interface L1ChainPortOptions {
   client: L1Client;
   deployment: Deployment;
   outbox: TransactionOutbox;
-  /** The venue's cycles: a batch on the L1 that differs from them stops the proposer. */
+  /**
+   * The venue's cycles. While a batch on the L1 differs from them nothing is posted: it is dropped, or it becomes final and the
+   * proposer ends. A batch that does not differ and is convicted ends it at once: the venue's own log is wrong.
+   */
   source: CycleSource;
   bondWei: bigint;
 }
@@ -72,6 +76,8 @@ const CLAIM_GAS = 400_000n;
 const BOND_GAS = 150_000n;
 /** A transaction of ours that reverts is sent anew from a fresh view; that many in a row mean that the view is wrong. */
 const REVERTS_IN_A_ROW_MAX = 24;
+
+const RECLAIM_GAS = 150_000n;
 
 const POST_ID = /^post\/(\d+)\//;
 const FINALISE_ID = /^finalise\/(\d+)\//;
@@ -89,6 +95,9 @@ class BatchChainPort implements L1ChainPort {
   readonly #headers = new Map<string, BatchHeader>();
   /** Batches whose finalisation is on its way. */
   #finalisePending = new Set<number>();
+  #foreign: { number: number; detail: string } | null = null;
+  /** Numbers above the chain's last whose batch was ours: the bond is there until it is reclaimed or the number is used again. */
+  readonly #dropped = new Map<number, DroppedBatches>();
 
   constructor(options: L1ChainPortOptions) {
     this.#options = options;
@@ -117,6 +126,7 @@ class BatchChainPort implements L1ChainPort {
     this.#lastFinal = Number(
       await l1Call("last final batch", () => client.readContract({ ...chain, functionName: "lastFinal" })),
     );
+    this.#refuseFinalForeign();
     const inFlight = this.#inFlight();
     const lastPosted = this.#posted[this.#posted.length - 1];
     const lastHeader = inFlight[inFlight.length - 1] ?? lastPosted?.header;
@@ -124,6 +134,7 @@ class BatchChainPort implements L1ChainPort {
     return {
       timestampSeconds: report.head.timestampSeconds,
       tip,
+      foreign: this.#foreign,
       inFlight: inFlight.length,
       lastNumber: this.#posted.length,
       lastFinal: this.#lastFinal,
@@ -194,37 +205,64 @@ class BatchChainPort implements L1ChainPort {
     const before = this.#scanned.number < 0 ? null : await readBlock(client, this.#scanned.number);
     const continues = before !== null && before.hash === this.#scanned.hash && this.#scanned.number <= headNumber;
     const from = continues ? this.#scanned.number + 1 : deployment.deployedAtBlock;
-    const events = await readBatchEvents(client, deployment, from, headNumber, continues ? this.#events : []);
+    const dropped: DroppedBatches[] = [];
+    const known = continues ? this.#events : [];
+    const events = await readBatchEvents(client, deployment, from, headNumber, known, (one) => dropped.push(one));
+    if (!continues) this.#dropped.clear();
+    for (const one of dropped) await this.#learnDropped(one);
+    for (const number of this.#dropped.keys()) if (number <= events.length) this.#dropped.delete(number);
     const same = events.findIndex((event, i) => {
       const known = this.#posted[i];
       return known === undefined || known.batchHash !== event.batchHash || known.blockNumber !== event.blockNumber;
     });
     this.#posted.length = same < 0 ? events.length : same;
-    for (const event of events.slice(this.#posted.length)) this.#posted.push(await this.#summarise(event));
+    this.#foreign = null;
+    for (const event of events.slice(this.#posted.length)) {
+      const summary = await this.#summarise(event);
+      if (typeof summary === "string") {
+        this.#foreign = { number: event.number, detail: summary };
+        break;
+      }
+      this.#posted.push(summary);
+    }
     this.#events = events;
     this.#scanned = { number: headNumber, hash: headHash };
   }
 
-  /** Reads a batch back and compares it with the venue's own cycles. */
-  async #summarise(event: BatchEvent): Promise<PostedSummary> {
+  /**
+   * A conviction. Ours may be dropped as descendants; one of our own cycles that is convicted itself would be posted and convicted
+   * again for ever.
+   */
+  async #learnDropped(dropped: DroppedBatches): Promise<void> {
+    const [convicted, ...descendants] = dropped.batches;
+    if (convicted === undefined) return;
+    const summary = await this.#summarise(convicted);
+    if (typeof summary !== "string") {
+      const context = { batch: convicted.number, transaction: dropped.transactionHash };
+      throw new ChainError(
+        "OWN_BATCH_CONVICTED",
+        `batch ${convicted.number} holds this venue's own cycles and was proven wrong on the L1`,
+        { context },
+      );
+    }
+    for (const { number, proposer } of descendants) {
+      if (proposer.toLowerCase() === this.#options.outbox.address.toLowerCase()) this.#dropped.set(number, dropped);
+    }
+  }
+
+  /** A batch of ours; a string says how it differs from our cycles. */
+  async #summarise(event: BatchEvent): Promise<PostedSummary | string> {
     const posted = await readPostedBatch(this.#options.client, event);
-    const call = decodePostBatch(posted.calldata);
-    const data = call.ok ? decodeBatchData(call.data) : null;
-    if (!call.ok || data === null || !data.ok) throw this.#foreign(event, "its calldata do not decode");
-    const own = await this.#options.source.read(call.header.firstCycle, data.cycles.length);
-    if (own.length < data.cycles.length) throw this.#foreign(event, "the store has fewer cycles");
-    data.cycles.forEach((cycle, i) => {
-      const mine = own[i] as SourceCycle;
-      if (mine.postRoot === cycle.postRoot && bytesToHex(mine.payload) === bytesToHex(cycle.payload)) return;
-      throw this.#foreign(event, `cycle ${mine.index} differs`);
-    });
+    const compared = await compareWithOwn(posted, this.#options.source, this.#posted[event.number - 2]?.header);
+    if (!compared.ok) return compared.why;
+    const { header, own } = compared;
     const sum = (field: "fills" | "messages" | "settledDeltas"): number =>
       own.reduce((total, cycle) => total + cycle[field], 0);
     return {
       number: event.number,
       batchHash: event.batchHash,
-      header: call.header,
-      cycles: data.cycles.length,
+      header,
+      cycles: own.length,
       fills: sum("fills"),
       messages: sum("messages"),
       settledDeltas: sum("settledDeltas"),
@@ -244,10 +282,13 @@ class BatchChainPort implements L1ChainPort {
     }
   }
 
-  #foreign(event: BatchEvent, why: string): ChainError {
-    const context = { batch: event.number, transaction: event.transactionHash };
-    return new ChainError("FOREIGN_BATCH", `batch ${event.number} on the L1 is not of this venue's cycles: ${why}`, {
-      context,
+  /** The venue has forked from its L1: nothing that it does from here on can be settled. */
+  #refuseFinalForeign(): void {
+    const foreign = this.#foreign;
+    if (foreign === null || foreign.number > this.#lastFinal) return;
+    const { number, detail } = foreign;
+    throw new ChainError("FOREIGN_BATCH", `batch ${number} is final and not of this venue's cycles: ${detail}`, {
+      context: { batch: number, transaction: this.#events[number - 1]?.transactionHash ?? "" },
     });
   }
 
@@ -279,6 +320,25 @@ class BatchChainPort implements L1ChainPort {
     const id = this.#freeId((attempt) => `finalise/${batchNumber}/${attempt}`);
     await this.#send(id, data, FINALISE_GAS);
     this.#finalisePending.add(batchNumber);
+  }
+
+  async reclaimBonds(): Promise<void> {
+    const { client, deployment, outbox } = this.#options;
+    for (const [number, { transactionHash }] of this.#dropped) {
+      const id = `reclaim/${number}/${transactionHash}`;
+      if (outbox.intent(id) !== undefined) continue;
+      const args = [BigInt(number)] as const;
+      const data = encodeFunctionData({ abi: batchChainAbi, functionName: "reclaimBond", args });
+      try {
+        await client.call({ account: outbox.address, to: deployment.batchChain, data });
+      } catch (error) {
+        if (isTransportError(error)) throw l1Error("bond of a dropped batch", error);
+        // Anyone may have asked for it before.
+        this.#dropped.delete(number);
+        continue;
+      }
+      await this.#send(id, data, RECLAIM_GAS);
+    }
   }
 
   async withdrawBond(): Promise<void> {

@@ -1,6 +1,6 @@
 // What account owners and the lister send to the custody contract.
 import { decodeInboundEntry, type InboundEntry } from "@tidemark/ledger";
-import { assert, hexToBytes } from "@tidemark/num";
+import { assert, bytesToHex, hexToBytes } from "@tidemark/num";
 import { type Address, encodeFunctionData, type LocalAccount, parseEventLogs, type TransactionReceipt } from "viem";
 import type { L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
@@ -26,14 +26,41 @@ export interface OpenedAccount {
   depositMicroUsdc: number;
 }
 
+function queuedBytes(receipt: TransactionReceipt, custody: Address): { index: number; bytes: Uint8Array }[] {
+  const ours = receipt.logs.filter((log) => log.address.toLowerCase() === custody.toLowerCase());
+  return parseEventLogs({ abi: custodyAbi, eventName: "InboundQueued", logs: ours }).map(({ args }) => ({
+    index: Number(args.index),
+    bytes: hexToBytes(args.entry),
+  }));
+}
+
+const queuedIndices = (receipt: TransactionReceipt, custody: Address): number[] =>
+  queuedBytes(receipt, custody).map(({ index }) => index);
+
 /** Entries that a transaction put into the queue. */
 export function queuedEntries(receipt: TransactionReceipt, custody: Address): { index: number; entry: InboundEntry }[] {
-  const ours = receipt.logs.filter((log) => log.address.toLowerCase() === custody.toLowerCase());
-  return parseEventLogs({ abi: custodyAbi, eventName: "InboundQueued", logs: ours }).map(({ args }) => {
-    const decoding = decodeInboundEntry(hexToBytes(args.entry));
+  return queuedBytes(receipt, custody).map(({ index, bytes }) => {
+    const decoding = decodeInboundEntry(bytes);
     assert(decoding.ok, "the custody contract queues decodable entries");
-    return { index: Number(args.index), entry: decoding.entry };
+    return { index, entry: decoding.entry };
   });
+}
+
+export interface ForcedClose {
+  account: number;
+  instrument: number;
+  /** Signed: a buy is positive. Must reduce the account's position. */
+  lots: number;
+  limitPriceTicks: number;
+  /** Place in the account's order ring. */
+  nonce: number;
+}
+
+/** A forced entry as the queue took it. */
+export interface ForcedEntry {
+  index: number;
+  /** By then the venue must have consumed it, or anyone may freeze it. */
+  deadlineSeconds: number;
 }
 
 export interface CustodyClient {
@@ -46,7 +73,17 @@ export interface CustodyClient {
   grantKey(owner: LocalAccount, account: number, key: Address, scopes: number, expiryMs: number): Promise<void>;
   revokeKey(owner: LocalAccount, account: number, key: Address, minNonce: number): Promise<void>;
   cancelAll(owner: LocalAccount, account: number, minNonce: number): Promise<void>;
-  forceWithdrawal(owner: LocalAccount, account: number, amountMicroUsdc: number, recipient: Address): Promise<void>;
+  forceWithdrawal(
+    owner: LocalAccount,
+    account: number,
+    amountMicroUsdc: number,
+    recipient: Address,
+  ): Promise<ForcedEntry>;
+  forceClose(owner: LocalAccount, close: ForcedClose): Promise<ForcedEntry>;
+  /** Anyone may. */
+  forceLiquidation(sender: LocalAccount, account: number): Promise<ForcedEntry>;
+  /** The governor alone. Takes effect after the ledger's delay, if it fits. */
+  adminChange(governor: LocalAccount, change: Uint8Array): Promise<void>;
   balanceMicroUsdc(address: Address): Promise<bigint>;
   /** The custody's own balance: what the vault holds. */
   vaultMicroUsdc(): Promise<bigint>;
@@ -123,6 +160,22 @@ export function createCustodyClient(
     await transactAll(client, list, options);
   };
   const abi = custodyAbi;
+  const force = async (call: Call): Promise<ForcedEntry> => {
+    const [receipt] = await transactAll(client, [call], options);
+    const [queued] = queuedIndices(receipt as TransactionReceipt, deployment.custody);
+    if (queued === undefined) {
+      throw new ChainError("L1_INCONSISTENT", `${call.what} queued no entry`, { context: { what: call.what } });
+    }
+    const deadline = await l1Call("deadline of a forced entry", () =>
+      client.readContract({
+        address: deployment.custody,
+        abi,
+        functionName: "forcedDeadlineOf",
+        args: [BigInt(queued)],
+      }),
+    );
+    return { index: queued, deadlineSeconds: Number(deadline) };
+  };
   const token = { address: deployment.token, abi: testUsdcAbi } as const;
   const balanceMicroUsdc = (address: Address): Promise<bigint> =>
     l1Call("token balance", () => client.readContract({ ...token, functionName: "balanceOf", args: [address] }));
@@ -153,7 +206,20 @@ export function createCustodyClient(
     forceWithdrawal(owner, account, amountMicroUsdc, recipient) {
       const args = [account, BigInt(amountMicroUsdc), recipient] as const;
       const data = encodeFunctionData({ abi, functionName: "forceWithdrawal", args });
-      return send([calls.custody(owner, "forced withdrawal", data)]);
+      return force(calls.custody(owner, "forced withdrawal", data));
+    },
+    forceClose(owner, { account, instrument, lots, limitPriceTicks, nonce }) {
+      const args = [account, instrument, lots, limitPriceTicks, nonce] as const;
+      const data = encodeFunctionData({ abi, functionName: "forceClose", args });
+      return force(calls.custody(owner, "forced close", data));
+    },
+    forceLiquidation(sender, account) {
+      const data = encodeFunctionData({ abi, functionName: "forceLiquidation", args: [account] });
+      return force(calls.custody(sender, "forced liquidation", data));
+    },
+    adminChange(governor, change) {
+      const data = encodeFunctionData({ abi, functionName: "adminChange", args: [bytesToHex(change)] });
+      return send([calls.custody(governor, "change of parameters", data)]);
     },
     balanceMicroUsdc,
     vaultMicroUsdc: () => balanceMicroUsdc(deployment.custody),

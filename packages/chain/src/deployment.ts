@@ -1,12 +1,17 @@
 // The deployment file: all that somebody outside needs, besides an L1, to check the venue.
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { type Hash, LedgerState, ParameterError, type ParameterSet, validateParameters } from "@tidemark/ledger";
-import { type Address, getAddress, isAddress } from "viem";
-import type { L1Client } from "./clients.ts";
-import { ChainError, l1Call } from "./errors.ts";
-import { batchChainAbi, custodyAbi } from "./generated/contracts.ts";
+import { CycleKind, type Hash, ParameterError, type ParameterSet, validateParameters } from "@tidemark/ledger";
+import { type Address, isAddress } from "viem";
+import { ChainError } from "./errors.ts";
+import { ruleCode } from "./generated/rules.ts";
 
-export const DEPLOYMENT_VERSION = 1;
+export const DEPLOYMENT_VERSION = 2;
+
+/** Cycle kinds that a contract judges. */
+export type RuleKind = keyof typeof ruleCode;
+export const RULE_KINDS = Object.keys(ruleCode) as readonly RuleKind[];
+/** Bit k: cycles of kind k exist. Whatever else a payload says it is, is malformed. */
+export const KNOWN_KINDS: bigint = RULE_KINDS.reduce((bits, kind) => bits | (1n << BigInt(CycleKind[kind])), 0n);
 
 export interface Deployment {
   version: typeof DEPLOYMENT_VERSION;
@@ -16,13 +21,60 @@ export interface Deployment {
   /** The finality policy. */
   policy: Address;
   token: Address;
+  /** The parameter set's bytes as the rules read them. */
+  parameterStore: Address;
+  /** What judges the cycles of a kind. */
+  rules: Record<RuleKind, Address>;
+  dispute: Address;
+  /** Says who may post, and holds what a conviction takes. */
+  stakeRegistry: Address;
+  insurancePool: Address;
+  escape: Address;
+  receiptCourt: Address;
+  /** Whose signature makes a receipt: no contract. */
+  sequencer: Address;
   deployedAtBlock: number;
   genesisRoot: Hash;
   parameters: ParameterSet;
 }
 
-const ADDRESS_FIELDS = ["custody", "batchChain", "policy", "token"] as const;
-const FIELDS = ["version", "chainId", ...ADDRESS_FIELDS, "deployedAtBlock", "genesisRoot", "parameters"] as const;
+/** Contracts of the venue's own, the rules apart. */
+export const ADDRESS_FIELDS = [
+  "custody",
+  "batchChain",
+  "policy",
+  "token",
+  "parameterStore",
+  "dispute",
+  "stakeRegistry",
+  "insurancePool",
+  "escape",
+  "receiptCourt",
+] as const;
+const FIELDS = [
+  "version",
+  "chainId",
+  ...ADDRESS_FIELDS,
+  "sequencer",
+  "rules",
+  "deployedAtBlock",
+  "genesisRoot",
+  "parameters",
+] as const;
+
+const isAnyAddress = (value: unknown): boolean => typeof value === "string" && isAddress(value, { strict: false });
+
+function ruleProblems(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return ["rules: needs one address a cycle kind"];
+  const record = value as Record<string, unknown>;
+  const known = new Set<string>(RULE_KINDS);
+  return [
+    ...RULE_KINDS.filter((kind) => !isAnyAddress(record[kind])).map((kind) => `rules.${kind}: not an address`),
+    ...Object.keys(record)
+      .filter((kind) => !known.has(kind))
+      .map((kind) => `rules.${kind}: unknown cycle kind`),
+  ];
+}
 
 function integerProblem(name: string, value: unknown, least: number): string[] {
   const fine = typeof value === "number" && Number.isSafeInteger(value) && value >= least;
@@ -47,10 +99,9 @@ export function deploymentProblems(value: unknown): string[] {
   if (record["version"] !== DEPLOYMENT_VERSION) problems.push(`version: only ${DEPLOYMENT_VERSION} is known`);
   problems.push(...integerProblem("chainId", record["chainId"], 1));
   problems.push(...integerProblem("deployedAtBlock", record["deployedAtBlock"], 0));
-  for (const name of ADDRESS_FIELDS) {
-    const address = record[name];
-    if (typeof address !== "string" || !isAddress(address, { strict: false })) problems.push(`${name}: not an address`);
-  }
+  for (const name of [...ADDRESS_FIELDS, "sequencer"])
+    if (!isAnyAddress(record[name])) problems.push(`${name}: not an address`);
+  problems.push(...ruleProblems(record["rules"]));
   const root = record["genesisRoot"];
   if (typeof root !== "string" || !/^0x[0-9a-f]{64}$/.test(root)) {
     problems.push("genesisRoot: needs 32 bytes as 0x and lower-case hexadecimal digits");
@@ -67,6 +118,9 @@ function relationProblems(deployment: Deployment): string[] {
   if (parameters.chainId !== deployment.chainId) problems.push("parameters.chainId: differs from chainId");
   if (parameters.verifyingContract.toLowerCase() !== deployment.custody.toLowerCase()) {
     problems.push("parameters.verifyingContract: differs from custody");
+  }
+  if (parameters.insuranceOwner.toLowerCase() !== deployment.insurancePool.toLowerCase()) {
+    problems.push("parameters.insuranceOwner: differs from insurancePool");
   }
   return problems;
 }
@@ -100,43 +154,4 @@ export async function writeDeployment(path: string, deployment: Deployment): Pro
   const partial = `${path}.partial`;
   await writeFile(partial, `${JSON.stringify(deployment, null, 2)}\n`);
   await rename(partial, path);
-}
-
-/**
- * Compares the file with the contracts that stand on the L1 and with the genesis that its parameters make.
- * @throws ChainError DEPLOYMENT_MISMATCH naming the first field that differs.
- */
-export async function checkDeployment(client: L1Client, deployment: Deployment): Promise<void> {
-  const differs = (field: string, expected: unknown, actual: unknown): ChainError =>
-    new ChainError("DEPLOYMENT_MISMATCH", `deployment ${field} is ${String(expected)}, found ${String(actual)}`, {
-      context: { field, expected: String(expected), actual: String(actual) },
-    });
-  if (client.chain.id !== deployment.chainId) throw differs("chainId", deployment.chainId, client.chain.id);
-  const genesisRoot = LedgerState.genesis(deployment.parameters).root();
-  if (genesisRoot !== deployment.genesisRoot) throw differs("genesisRoot", deployment.genesisRoot, genesisRoot);
-  for (const name of ["custody", "batchChain", "policy", "token"] as const) {
-    const code = await l1Call(`code of ${name}`, () => client.getCode({ address: deployment[name] }));
-    if (code === undefined) throw differs(name, deployment[name], "an address without code");
-  }
-  const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
-  const custody = { address: deployment.custody, abi: custodyAbi } as const;
-  const [named, policy, domain, genesis, namedChain, token] = await l1Call("deployed contracts", () =>
-    Promise.all([
-      client.readContract({ ...chain, functionName: "custody" }),
-      client.readContract({ ...chain, functionName: "finalityPolicy" }),
-      client.readContract({ ...chain, functionName: "domain" }),
-      client.readContract({ ...chain, functionName: "batch", args: [0n] }),
-      client.readContract({ ...custody, functionName: "batchChain" }),
-      client.readContract({ ...custody, functionName: "token" }),
-    ]),
-  );
-  const pairs: readonly (readonly [string, string | number, string | number])[] = [
-    ["custody", getAddress(deployment.custody), getAddress(named)],
-    ["policy", getAddress(deployment.policy), getAddress(policy)],
-    ["parameters.domain", deployment.parameters.domain, domain],
-    ["genesisRoot", deployment.genesisRoot, genesis.postStateRoot],
-    ["batchChain", getAddress(deployment.batchChain), getAddress(namedChain)],
-    ["token", getAddress(deployment.token), getAddress(token)],
-  ];
-  for (const [field, expected, actual] of pairs) if (expected !== actual) throw differs(field, expected, actual);
 }

@@ -15,6 +15,7 @@ export type ChainErrorCode =
   | "QUEUE_BROKEN"
   | "BATCH_UNREADABLE"
   | "FOREIGN_BATCH"
+  | "OWN_BATCH_CONVICTED"
   | "CYCLE_SOURCE"
   | "NONCE_TAKEN"
   | "TRANSACTION_REVERTED"
@@ -57,7 +58,7 @@ export class FinalisedReorgError extends ChainError {
 const TRANSPORT_ERRORS = new Set(["HttpRequestError", "TimeoutError", "WebSocketRequestError", "SocketClosedError"]);
 
 /** Whether the L1 could not be asked at all; otherwise it answered with an error. */
-function isTransportError(error: unknown): boolean {
+export function isTransportError(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) if (TRANSPORT_ERRORS.has(at.name)) return true;
   return false;
 }

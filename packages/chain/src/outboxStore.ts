@@ -40,6 +40,8 @@ export interface Intent {
   settled: boolean;
   /** What a node last said against it. */
   lastRefusal: string | null;
+  /** Attempts of before the intent was cancelled; absent while it is wanted. */
+  attemptsCancelled?: number;
 }
 
 export interface OutboxStore {

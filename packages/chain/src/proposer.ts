@@ -39,6 +39,8 @@ export interface ProposerStatus {
   headSeconds: number;
   batchesPosted: number;
   batchesFinal: number;
+  /** A batch of other cycles than ours: the proposer waits until it is dropped. */
+  foreign: { number: number; detail: string } | null;
   inFlight: number;
   cyclesClosed: number;
   /** In blocks of the L1, and in final batches. */
@@ -144,6 +146,7 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
     const plan = planProposer(view, closed, policy, deployment.parameters.domain, flush);
     for (const { batch, cycles } of plan.posts) await port.post(batch, cycles);
     for (const number of plan.finalise) await port.finalise(number);
+    await port.reclaimBonds();
     const head = port.outboxReport?.head;
     const { posted, lastFinal } = port;
     const final = posted.slice(0, lastFinal);
@@ -152,6 +155,7 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
       headSeconds: view.timestampSeconds,
       batchesPosted: posted.length,
       batchesFinal: lastFinal,
+      foreign: view.foreign,
       inFlight: view.inFlight + plan.posts.length,
       cyclesClosed: await source.count(),
       cyclesPosted: sumOf(posted, "cycles"),

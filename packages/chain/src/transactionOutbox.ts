@@ -55,6 +55,13 @@ export interface TransactionOutbox {
   submit(id: string, request: IntentRequest): Promise<Intent>;
   /** One round: receipts, reorgs, drops, fees. */
   tick(): Promise<OutboxReport>;
+  /**
+   * What was wanted has happened otherwise: an intent that is in no block yet becomes a transfer of nothing, because its nonce
+   * must be used. An attempt that was sent before may still be included instead.
+   */
+  cancel(id: string): Promise<void>;
+  /** From the next attempt on; see FeePolicy.maxFeeCapWeiPerGas. */
+  setFeeCap(weiPerGas: bigint): void;
   intent(id: string): Intent | undefined;
   /** Unsettled intents by nonce: waiting or included in a block that is not final yet. */
   open(): Intent[];
@@ -65,6 +72,8 @@ export interface TransactionOutbox {
 function bumpedCeil(weiPerGas: bigint): bigint {
   return (weiPerGas * 9n + 7n) / 8n;
 }
+
+const TRANSFER_GAS = 21_000;
 
 /** Answers of nodes that mean "I have it" or "the next round will tell": no reason to stop. */
 const HARMLESS_REFUSALS = [
@@ -80,10 +89,10 @@ class DurableOutbox implements TransactionOutbox {
   readonly address: Hex;
   readonly #client: L1Client;
   readonly #account: LocalAccount;
-  readonly #fees: FeePolicy;
+  #fees: FeePolicy;
   readonly #store: OutboxStore;
-  /** Attempt → block at which this process sent it last. */
-  readonly #sentAt = new Map<Hex, number>();
+  /** Attempt → latest block when this process sent it last. */
+  readonly #sentAt = new Map<Hex, Hex>();
 
   constructor(options: TransactionOutboxOptions) {
     this.address = options.account.address;
@@ -140,6 +149,19 @@ class DurableOutbox implements TransactionOutbox {
     return report;
   }
 
+  setFeeCap(weiPerGas: bigint): void {
+    this.#fees = { ...this.#fees, maxFeeCapWeiPerGas: weiPerGas };
+  }
+
+  async cancel(id: string): Promise<void> {
+    const intent = this.#store.get(id);
+    if (intent === undefined || intent.inclusion !== null || intent.attemptsCancelled !== undefined) return;
+    intent.request = { to: this.address, data: "0x", valueWei: "0", gas: String(TRANSFER_GAS) };
+    intent.attemptsCancelled = intent.attempts.length;
+    this.#store.put(intent);
+    await this.#send(intent, await readExistingBlock(this.#client, "latest"));
+  }
+
   #settle(intent: Intent): void {
     for (const { hash } of intent.attempts) this.#sentAt.delete(hash);
     this.#store.settle(intent);
@@ -185,12 +207,12 @@ class DurableOutbox implements TransactionOutbox {
 
   async #resend(intent: Intent, head: L1Block, report: OutboxReport): Promise<void> {
     const last = intent.attempts[intent.attempts.length - 1];
-    if (last === undefined) {
+    if (last === undefined || intent.attempts.length === intent.attemptsCancelled) {
       await this.#send(intent, head, report);
       return;
     }
-    // Within one block nothing can have happened to what this process sent.
-    if (this.#sentAt.get(last.hash) === head.number) return;
+    // Under the same latest block nothing can have happened to what this process sent.
+    if (this.#sentAt.get(last.hash) === head.hash) return;
     const cannotPay = BigInt(last.maxFeePerGas) < bumpedCeil(head.baseFeePerGas);
     const pooled = await this.#isPooled(last.hash);
     const stuck = pooled && head.number - last.sentAtBlock >= this.#fees.bumpAfterBlocks;
@@ -242,7 +264,7 @@ class DurableOutbox implements TransactionOutbox {
 
   async #broadcast(intent: Intent, attempt: Attempt, head: L1Block): Promise<void> {
     const serializedTransaction = attempt.raw;
-    this.#sentAt.set(attempt.hash, head.number);
+    this.#sentAt.set(attempt.hash, head.hash);
     try {
       await this.#client.sendRawTransaction({ serializedTransaction });
       intent.lastRefusal = null;

@@ -6,19 +6,24 @@ import {
   type PostedBatch,
   type QueueEntry,
   type Watcher,
-  type WatcherFault,
   type WatcherPorts,
   type WatcherVerdict,
 } from "@tidemark/settlement";
 import { type BatchEvent, readBatchEvents, readPostedBatch } from "./batchReader.ts";
 import { connectL1, type L1Block, type L1Client, readBlock, readExistingBlock } from "./clients.ts";
-import { checkDeployment, type Deployment } from "./deployment.ts";
+import type { Deployment } from "./deployment.ts";
+import { checkDeployment } from "./deploymentCheck.ts";
+import type { ChallengeReport, DisputeClient } from "./disputeClient.ts";
 import { ChainError, l1Call } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
 import { readQueueEntries } from "./inboundReader.ts";
 import { type RunOptions, runRounds } from "./proposer.ts";
 
 export interface WatchStatus extends WatcherVerdict {
+  /** What is done about the fault; null without a fault or without a key to challenge with. */
+  challenge: ChallengeReport | null;
+  /** Batches that were found wrong, challenged or not, and that the L1 no longer has. */
+  batchesDropped: number;
   headNumber: number;
   /** Batches that the L1 holds; those not compared yet follow in the next rounds. */
   batchesPosted: number;
@@ -28,7 +33,7 @@ export interface WatchStatus extends WatcherVerdict {
 }
 
 export interface WatcherClient {
-  /** Compares what is new. After a fault it only repeats it. */
+  /** Compares what is new. A fault is repeated, and challenged where there is a key, until its batch is gone. */
   tick(): Promise<WatchStatus>;
   run(options: Omit<RunOptions, "onStatus"> & { onStatus?: (status: WatchStatus) => void }): Promise<void>;
   readonly core: Watcher;
@@ -45,6 +50,8 @@ export interface WatcherClientOptions {
   ports: WatcherPorts;
   /** Builds the claim of every withdrawal on the way: 32 hashes each. */
   collectClaims?: boolean;
+  /** Challenges what is wrong. Without one a fault is only told. */
+  dispute?: DisputeClient;
   /** Most batches compared in one round, so that a status appears now and then. */
   batchesPerRound?: number;
 }
@@ -58,16 +65,27 @@ interface Comparison {
   events: BatchEvent[];
   scanned: L1Block | null;
   claims: ClaimArguments[];
+  /** The batch at fault. */
+  faulty: FaultyBatch | null;
+}
+
+interface FaultyBatch {
+  event: BatchEvent;
+  /** Asked for once: it re-executes the batch. */
+  accused: ReturnType<Watcher["accuse"]> | null;
+  report: ChallengeReport | null;
 }
 
 function freshComparison(deployment: Deployment, ports: WatcherPorts): Comparison {
-  return { core: createWatcher(deployment.parameters, ports), queue: [], events: [], scanned: null, claims: [] };
+  const core = createWatcher(deployment.parameters, ports);
+  return { core, queue: [], events: [], scanned: null, claims: [], faulty: null };
 }
 
 class L1Watcher implements WatcherClient {
   readonly #options: WatcherClientOptions;
   #comparison: Comparison;
   #restarts = 0;
+  #batchesDropped = 0;
 
   constructor(options: WatcherClientOptions) {
     this.#options = options;
@@ -82,12 +100,39 @@ class L1Watcher implements WatcherClient {
   }
 
   async tick(): Promise<WatchStatus> {
-    const head = await readExistingBlock(this.#options.client, "latest");
-    if (this.#comparison.core.verdict().fault === null) {
-      const fault = await this.#scan(head);
-      if (fault === null) await this.#compareNext();
-    }
+    const { client, dispute } = this.#options;
+    // First of all what was sent in this life or an earlier one: re-execution may take longer than a window.
+    await dispute?.tick();
+    const head = await readExistingBlock(client, "latest");
+    if (this.#comparison.core.verdict().fault?.what !== "queue") await this.#scan(head);
+    if (this.#comparison.core.verdict().fault === null) await this.#compareNext();
+    await this.#challenge();
     return this.#status(head);
+  }
+
+  async #challenge(): Promise<void> {
+    const { core, faulty } = this.#comparison;
+    const { dispute } = this.#options;
+    if (faulty === null || dispute === undefined) return;
+    const { number, batchHash, blockNumber } = faulty.event;
+    faulty.accused ??= core.accuse();
+    if (!faulty.accused.ok) {
+      const { why } = faulty.accused;
+      faulty.report = { batch: number, step: "unprovable", detail: why, prepared: null, conviction: null };
+      return;
+    }
+    faulty.report = await dispute.pursue({ number, batchHash, blockNumber }, faulty.accused.accusation);
+  }
+
+  /** The comparison goes on behind a batch that the L1 dropped. One that only moved to another block is still at fault. */
+  #forgetDropped(): void {
+    const { core, faulty, events } = this.#comparison;
+    if (faulty === null) return;
+    const { number, transactionHash } = faulty.event;
+    if (events[number - 1]?.transactionHash === transactionHash) return;
+    core.rollBack();
+    this.#comparison.faulty = null;
+    this.#batchesDropped++;
   }
 
   run(options: Omit<RunOptions, "onStatus"> & { onStatus?: (status: WatchStatus) => void }): Promise<void> {
@@ -95,11 +140,11 @@ class L1Watcher implements WatcherClient {
     return runRounds(async () => onStatus?.(await this.tick()), { signal, intervalMs, onRetry });
   }
 
-  /** Learns queue entries and batch events up to `head`. A fault is one of the queue itself. */
-  async #scan(head: L1Block): Promise<WatcherFault | null> {
+  /** Learns queue entries and batch events up to `head`. */
+  async #scan(head: L1Block): Promise<void> {
     const { client, deployment } = this.#options;
     const { scanned } = this.#comparison;
-    if (scanned?.hash === head.hash) return null;
+    if (scanned?.hash === head.hash) return;
     const before = scanned === null ? null : await readBlock(client, scanned.number);
     const continues = scanned !== null && before?.hash === scanned.hash && scanned.number <= head.number;
     const from = continues ? scanned.number + 1 : deployment.deployedAtBlock;
@@ -123,7 +168,8 @@ class L1Watcher implements WatcherClient {
     comparison.queue.push(...fresh);
     comparison.events = events;
     comparison.scanned = head;
-    return comparison.core.addQueueEntries(fresh);
+    this.#forgetDropped();
+    comparison.core.addQueueEntries(fresh);
   }
 
   /** Whether the L1, read anew, differs from what was compared. The same content in other blocks does not. */
@@ -138,13 +184,17 @@ class L1Watcher implements WatcherClient {
   }
 
   async #compareNext(): Promise<void> {
-    const { core, events, claims } = this.#comparison;
+    const comparison = this.#comparison;
+    const { core, events, claims } = comparison;
     const { client, collectClaims, batchesPerRound = BATCHES_PER_ROUND } = this.#options;
     const next = events.slice(core.tip.number, core.tip.number + batchesPerRound);
     for (const event of next) {
       const withdrawals = core.state.outboxCount;
       const posted: PostedBatch = await readPostedBatch(client, event);
-      if (core.checkBatch(posted) !== null) return;
+      if (core.checkBatch(posted) !== null) {
+        comparison.faulty = { event, accused: null, report: null };
+        return;
+      }
       if (collectClaims === true) claims.push(...claimsOfBatch(core.state, event.number, withdrawals));
     }
   }
@@ -157,6 +207,8 @@ class L1Watcher implements WatcherClient {
     );
     return {
       ...this.core.verdict(),
+      challenge: this.#comparison.faulty?.report ?? null,
+      batchesDropped: this.#batchesDropped,
       headNumber: head.number,
       batchesPosted: this.#comparison.events.length,
       batchesFinal: Number(lastFinal),

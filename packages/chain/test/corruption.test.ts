@@ -22,7 +22,7 @@ const TRADES = 8;
 const RANDOM_POSITIONS = 1_000;
 const SEED = 0x7de_4a11;
 /** Selector, header, offset and length words ahead of the data. */
-const DATA_AT = 4 + 13 * 32 + 64;
+const DATA_AT = 4 + 15 * 32 + 64;
 
 let world: World;
 let posted: PostedBatch;

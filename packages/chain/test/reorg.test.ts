@@ -9,7 +9,7 @@ import {
   readBatchEvents,
 } from "../src/index.ts";
 import { signatures } from "./support/venue.ts";
-import { createWorld, openForTrading, tradeBackAndForth, type World } from "./support/world.ts";
+import { createWorld, openForTrading, tradeBackAndForth, WINDOW_SECONDS, type World } from "./support/world.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -130,6 +130,11 @@ test("a proposer resumes from its outbox before inclusion, and from the L1 alone
     read: (at: number, most: number) => world.venue.read(at + 1, most),
   };
   const confused = await world.proposer({ path: join(world.folder, "confused"), source: foreign });
+  const waits = await confused.tick(true);
+  expect(waits).toMatchObject({ batchesPosted: 0, inFlight: 0, foreign: { number: 1, detail: "cycle 1 differs" } });
+  await world.mine(WINDOW_SECONDS);
+  await third.tick();
+  await world.mine();
   await expect(confused.tick(true)).rejects.toMatchObject({ code: "FOREIGN_BATCH", retryable: false });
 });
 

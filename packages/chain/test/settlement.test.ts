@@ -1,10 +1,14 @@
 // The whole way on a real L1 with the real contracts and ledger: deposit, inbound, batch, watcher, finality, claim.
 import { join } from "node:path";
+import { CycleKind, decodeCycle } from "@tidemark/ledger";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   checkDeployment,
   createClaimsClient,
   createWatcherClient,
+  type Deployment,
+  deploymentProblems,
+  RULE_KINDS,
   readDeployment,
   startEmbeddedL1,
   watchOnce,
@@ -35,8 +39,36 @@ describe("one venue from deployment to a claimed withdrawal", () => {
     const read = await readDeployment(path);
     expect(read).toEqual(world.deployment);
     await checkDeployment(world.client, read);
-    const moved = { ...read, token: read.custody };
-    await expect(checkDeployment(world.client, moved)).rejects.toMatchObject({ code: "DEPLOYMENT_MISMATCH" });
+    const { custody: elsewhere, rules } = read;
+    const wrong: readonly (readonly [string, Partial<Deployment>])[] = [
+      ["token (custody.token)", { token: elsewhere }],
+      ["policy (batchChain.finalityPolicy)", { policy: elsewhere }],
+      ["dispute (batchChain.dispute)", { dispute: elsewhere }],
+      ["stakeRegistry (batchChain.proposerPolicy)", { stakeRegistry: elsewhere }],
+      ["escape (custody.escape)", { escape: elsewhere }],
+      ["receiptCourt (stakeRegistry.receiptCourt)", { receiptCourt: elsewhere }],
+      ["sequencer (stakeRegistry.sequencer)", { sequencer: elsewhere }],
+      ["parameterStore (code)", { parameterStore: elsewhere }],
+      ["rules.trade (code)", { rules: { ...rules, trade: rules.rows } }],
+    ];
+    for (const [field, change] of wrong) {
+      const failure = expect(checkDeployment(world.client, { ...read, ...change })).rejects;
+      await failure.toMatchObject({ code: "DEPLOYMENT_MISMATCH", context: { field } });
+    }
+    const { trade: _, ...others } = rules;
+    expect(deploymentProblems({ ...read, rules: { ...others, barter: elsewhere } })).toEqual([
+      "rules.trade: not an address",
+      "rules.barter: unknown cycle kind",
+    ]);
+  });
+
+  test("a contract judges every kind that the ledger decodes, and no other", () => {
+    const isKnown = (kind: number): boolean => {
+      const decoding = decodeCycle(Uint8Array.of(1, kind, ...new Uint8Array(8)), world.deployment.parameters.domain);
+      return decoding.ok || !decoding.what.includes("cycle kind");
+    };
+    const decoded = Array.from({ length: 256 }, (_, kind) => kind).filter(isKnown);
+    expect(RULE_KINDS.map((kind) => CycleKind[kind]).toSorted((a, b) => a - b)).toEqual(decoded);
   });
 
   test("a deposit is read only once its block is final", async () => {

@@ -1,1 +1,2 @@
+export * from "./bond.ts";
 export * from "./tiers.ts";

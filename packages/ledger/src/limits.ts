@@ -66,3 +66,10 @@ export const CHALLENGE_BYTES_MAX = 112 * 1024;
 export const CHALLENGE_FIXED_BYTES = 2 * 1024;
 /** Bound of cycleWeight: with it every one-transaction challenge stays within CHALLENGE_BYTES_MAX. */
 export const CYCLE_WEIGHT_MAX = CHALLENGE_BYTES_MAX - CHALLENGE_FIXED_BYTES;
+
+/** Field elements of one blob (EIP-4844). */
+export const BLOB_ELEMENTS = 4096;
+/** Bytes of data in one element: its top byte is zero, so that any bytes are below the field's modulus. */
+export const BLOB_ELEMENT_BYTES = 31;
+/** Data of a batch in a blob. The blob holds 126,976 bytes; the challenge that opens it brings all of them in one transaction. */
+export const BLOB_BATCH_BYTES_MAX = Math.min(BLOB_ELEMENTS * BLOB_ELEMENT_BYTES, CYCLE_WEIGHT_MAX);

@@ -22,6 +22,7 @@ import {
   UNDERLYING_TREE_DEPTH,
 } from "./limits.ts";
 import { type ParameterSet, parametersHash } from "./parameters.ts";
+import { keepFirst, nothingReplaced, type Replaced, restoreLeaf } from "./rollback.ts";
 import { type StateRoots, stateRootOfPacked, ZERO_HASH } from "./tree/roots.ts";
 import { SparseTree } from "./tree/sparse-tree.ts";
 import type { AccountCell, GlobalsCell, Hash, InstrumentCell, OutboxCell, RingSlot, UnderlyingCell } from "./types.ts";
@@ -77,6 +78,8 @@ export class LedgerState {
   #root: Hash = ZERO_HASH;
   #version = 0;
   #rowBound = 0;
+  /** Null until the first mark. */
+  #replaced: Replaced | null = null;
 
   /** Use LedgerState.genesis or deserialiseState. */
   constructor(parameters: ParameterSet, globals: GlobalsCell) {
@@ -249,6 +252,7 @@ export class LedgerState {
   /** For Draft.commit and deserialiseState, which checked the changes: takes the cells over and returns the new root. */
   store(changes: StateChanges): Hash {
     this.#version++;
+    if (this.#replaced !== null) this.#keepReplaced(changes, this.#replaced);
     for (const [account, slots] of changes.ringSlots) {
       const cell = changes.accounts.get(account);
       assert(cell !== undefined, "an account whose ring changes is among the changes");
@@ -288,6 +292,64 @@ export class LedgerState {
     assert(this.#globals.instrumentCount === this.#instruments.length, "instrumentCount");
     assert(this.#globals.outboxCount === this.#outbox.length, "outboxCount");
     return this.#refreshRoot();
+  }
+
+  // ── rolling back ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** From here on the state can be rolled back to this moment; an earlier mark is forgotten. Costs what is stored since. */
+  mark(): void {
+    this.#replaced = nothingReplaced(this.#outbox.length, this.#globals, this.#rowBound);
+  }
+
+  #keepReplaced(changes: StateChanges, replaced: Replaced): void {
+    for (const number of changes.accounts.keys()) keepFirst(replaced.accounts, number, this.#accounts.get(number));
+    for (const number of changes.instruments.keys()) keepFirst(replaced.instruments, number, this.#instruments[number]);
+    for (const number of changes.underlyings.keys()) keepFirst(replaced.underlyings, number, this.#underlyings[number]);
+    for (const [account, slots] of changes.ringSlots) {
+      let kept = replaced.ringSlots.get(account);
+      if (kept === undefined) replaced.ringSlots.set(account, (kept = new Map()));
+      const ring = this.#rings.get(account);
+      for (const index of slots.keys()) keepFirst(kept, index, ring?.slots.get(index));
+    }
+  }
+
+  /** Back to the last mark, which stays. Root and cells are what they were then. */
+  rollBack(): Hash {
+    const replaced = this.#replaced;
+    assert(replaced !== null, "a state that was marked");
+    this.#version++;
+    for (const [account, slots] of replaced.ringSlots) this.#restoreRing(account, slots);
+    for (const [number, cell] of replaced.accounts) {
+      if (cell === undefined) this.#accounts.delete(number);
+      else this.#accounts.set(number, cell);
+      restoreLeaf(this.#accountTree, number, cell, writeAccount);
+    }
+    for (const [number, cell] of replaced.instruments) {
+      if (cell !== undefined) this.#instruments[number] = cell;
+      restoreLeaf(this.#instrumentTree, number, cell, writeInstrument);
+    }
+    this.#instruments.length = replaced.globals.instrumentCount;
+    for (const [number, cell] of replaced.underlyings) {
+      assert(cell !== undefined, "underlyings are there from genesis");
+      this.#underlyings[number] = cell;
+      restoreLeaf(this.#underlyingTree, number, cell, writeUnderlying);
+    }
+    for (let number = replaced.outboxCount; number < this.#outbox.length; number++) this.#outboxTree.clearCell(number);
+    this.#outbox.length = replaced.outboxCount;
+    this.#globals = replaced.globals;
+    this.#rowBound = replaced.rowBound;
+    this.mark();
+    return this.#refreshRoot();
+  }
+
+  #restoreRing(account: number, slots: ReadonlyMap<number, RingSlot | undefined>): void {
+    const ring = this.#rings.get(account);
+    assert(ring !== undefined, "a ring that was stored");
+    for (const [index, slot] of slots) {
+      if (slot === undefined) ring.slots.delete(index);
+      else ring.slots.set(index, slot);
+      restoreLeaf(ring.tree, index, slot, writeRingSlot);
+    }
   }
 
   /** As bytes, where the account's ring is among the changes: cell.ringRoot was written from it. */

@@ -7,6 +7,8 @@ import { assert, bytesToHex, hexToBytes, hexToBytesInto, keccak256, keccak256Int
 export const BATCH_VERSION = 1;
 /** The data are in the calldata of postBatch. */
 export const DATA_MODE_CALLDATA = 0;
+/** The data are in the one blob of postBatchBlob's transaction. */
+export const DATA_MODE_BLOB = 1;
 
 export interface BatchHeader {
   version: number;
@@ -22,6 +24,10 @@ export interface BatchHeader {
   inboundCursor: number;
   inboundHash: Hash;
   dataMode: number;
+  /** Versioned hash of the blob; zero in calldata mode. */
+  dataHash: Hash;
+  /** Bytes of the data. */
+  dataLength: number;
 }
 
 /** One cycle as a batch carries it. */
@@ -54,6 +60,8 @@ const HEADER_FIELDS = [
   ["inboundCursor", "uint64"],
   ["inboundHash", "bytes32"],
   ["dataMode", "uint8"],
+  ["dataHash", "bytes32"],
+  ["dataLength", "uint32"],
 ] as const satisfies readonly (readonly [keyof BatchHeader, HeaderFieldType])[];
 
 const WORD_BYTES = 32;

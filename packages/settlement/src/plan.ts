@@ -44,7 +44,8 @@ export function planProposer(
   let pending = ahead < 0 ? closed : closed.slice(0, ahead);
   const posts: PlannedPost[] = [];
   let { tip } = view;
-  while (view.inFlight + posts.length < policy.inFlightMax) {
+  // What is built on a wrong batch is dropped with it.
+  while (view.foreign === null && view.inFlight + posts.length < policy.inFlightMax) {
     const { count, reason } = cutBatch(pending, policy.cut, nowMs, flush);
     if (count === 0) break;
     const cycles = pending.slice(0, count);

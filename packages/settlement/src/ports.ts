@@ -53,11 +53,13 @@ export interface ChainView {
   timestampSeconds: number;
   /** What the next batch continues: the last batch posted or on its way. */
   tip: BatchTip;
+  /** A batch on the L1 that is not of the venue's own cycles: nothing is posted on top of it. */
+  foreign: { number: number; detail: string } | null;
   /** Batches on their way into a block. */
   inFlight: number;
   lastNumber: number;
   lastFinal: number;
-  /** Batches in blocks that are not final, oldest first; without those whose finalisation is on its way. */
+  /** Batches of the venue's own cycles that are not final, oldest first; without those whose finalisation is on its way. */
   waiting: readonly { number: number; floorSeconds: number }[];
 }
 

@@ -77,6 +77,7 @@ export function buildBatch(tip: BatchTip, cycles: readonly SourceCycle[], domain
       inboundCursor++;
     }
   });
+  const data = encodeBatchData(cycles);
   const header: BatchHeader = {
     version: BATCH_VERSION,
     domain,
@@ -91,6 +92,8 @@ export function buildBatch(tip: BatchTip, cycles: readonly SourceCycle[], domain
     inboundCursor,
     inboundHash,
     dataMode: DATA_MODE_CALLDATA,
+    dataHash: ZERO_HASH,
+    dataLength: data.length,
   };
-  return { header, batchHash: hashHeader(header), data: encodeBatchData(cycles) };
+  return { header, batchHash: hashHeader(header), data };
 }

@@ -9,7 +9,7 @@ import {
   type SignaturePort,
   ZERO_HASH,
 } from "@tidemark/ledger";
-import { assert, assertNever, bytesToHex } from "@tidemark/num";
+import { assert, bytesToHex } from "@tidemark/num";
 import { cycleLengthOf, holderOf, kindNameOf, type Touched, touchedByPayload } from "./attribute.ts";
 import {
   BATCH_VERSION,
@@ -23,45 +23,10 @@ import {
   hashHeader,
   POST_BATCH_DATA_AT,
 } from "./batch.ts";
+import { type Accusation, accuse, type CommittedBatch } from "./challenge.ts";
+import type { WatcherFault, WatcherFaultKind } from "./fault.ts";
 import type { PostedBatch, QueueEntry } from "./ports.ts";
 import { type BatchTip, genesisTip, inboundEntriesOf, tipAfter } from "./propose.ts";
-
-/** What is wrong, coarsely; `detail` says it in words, `code` is the ledger's rejection code where it has one. */
-export type WatcherFaultKind =
-  | "calldata"
-  | "data"
-  | "rejection"
-  /** The ledger's own assertions stopped the cycle: it reaches numbers that no valid cycle can. */
-  | "execution"
-  | "postRoot"
-  | "inboundEntry"
-  | "header"
-  | "queue";
-
-/**
- * How the fault's account is concerned: the rule names it; the cycle touches it; it holds a position that the cycle
- * revalues; or the cycle concerns none, and it is the first that the rest of the batch touches on top of the wrong state.
- */
-export type AccountConcern = "rule" | "touched" | "holder" | "next" | "none";
-
-export interface WatcherFault {
-  what: WatcherFaultKind;
-  batch: number;
-  /** Index of the first wrong cycle in the venue's whole history. A fault of a header names the cycle that contradicts it. */
-  cycle: number;
-  kind: Touched["kind"];
-  /** The account that the fault concerns first; −1 when neither the cycle nor the rest of its batch concerns any. */
-  account: number;
-  concern: AccountConcern;
-  /** All accounts that the cycle touches. */
-  accounts: number[];
-  instrument: number;
-  /** Rejection code of the ledger; 0 when the fault is none of a rule. */
-  code: number;
-  detail: string;
-  /** Whether the data are those that the batch's header commits to: false means that this copy was changed. */
-  dataCommitted: boolean;
-}
 
 export interface WatcherVerdict {
   ok: boolean;
@@ -85,8 +50,15 @@ export interface Watcher {
   /** Feeds the L1 queue, in order. */
   addQueueEntries(entries: readonly QueueEntry[]): WatcherFault | null;
   readonly queueLength: number;
-  /** Re-executes the next batch. After a fault the watcher is at its end. */
+  /** Re-executes the next batch. After a fault the watcher waits until it is rolled back. */
   checkBatch(posted: PostedBatch): WatcherFault | null;
+  /**
+   * What the L1 can be shown of the fault, or why it can not: a copy of the data that somebody changed on the way is no fault of
+   * the batch. Challenges are good until the watcher is rolled back.
+   */
+  accuse(): { ok: true; accusation: Accusation } | { ok: false; why: string };
+  /** Forgets the fault: the state is again the one before the batch. For a batch that the L1 dropped. */
+  rollBack(): void;
   /** Hash of an agreed batch, to notice that the L1 holds another one now; null when not checked yet. */
   checkedHash(batchNumber: number): Hash | null;
   verdict(): WatcherVerdict;
@@ -94,6 +66,13 @@ export interface Watcher {
 
 /** `tail` = the batch's data from the cycle's payload on; `later` = the payloads of the batch's later cycles. */
 type Where = { batch: number; cycle: number; payload: Uint8Array; tail: Uint8Array; later: readonly Uint8Array[] };
+/** What a batch moved before it turned out wrong. */
+interface Begun {
+  batch: CommittedBatch | null;
+  cyclesCompared: number;
+  cyclesEqual: number;
+  cyclesByKind: Record<string, number>;
+}
 type Reason = { what: WatcherFaultKind; detail: string; code?: number; account?: number; instrument?: number };
 
 const NO_BYTES = new Uint8Array(0);
@@ -103,11 +82,13 @@ class LedgerWatcher implements Watcher {
   readonly #ports: WatcherPorts;
   readonly #queue: { bytes: Uint8Array; queueHash: Hash }[] = [];
   readonly #hashes: Hash[] = [];
-  readonly #cyclesByKind: Record<string, number> = {};
+  #cyclesByKind: Record<string, number> = {};
   #tip: BatchTip;
   #cyclesCompared = 0;
   #cyclesEqual = 0;
   #fault: WatcherFault | null = null;
+  /** The batch that is being compared, or that is at fault. */
+  #begun: Begun | null = null;
 
   constructor(parameters: ParameterSet, ports: WatcherPorts) {
     this.state = LedgerState.genesis(parameters);
@@ -131,7 +112,7 @@ class LedgerWatcher implements Watcher {
   }
 
   addQueueEntries(entries: readonly QueueEntry[]): WatcherFault | null {
-    assert(this.#fault === null, "a watcher ends with its first fault");
+    assert(this.#fault?.what !== "queue", "a queue that is not one chain is the end");
     for (const entry of entries) {
       const last = this.#queue[this.#queue.length - 1]?.queueHash ?? ZERO_HASH;
       const queueHash = inboundHashNext(last, entry.bytes);
@@ -147,9 +128,17 @@ class LedgerWatcher implements Watcher {
   }
 
   checkBatch(posted: PostedBatch): WatcherFault | null {
-    assert(this.#fault === null, "a watcher ends with its first fault");
+    assert(this.#fault === null, "a watcher stays at its fault until it is rolled back");
     const tip = this.#tip;
     const batch = tip.number + 1;
+    this.state.mark();
+    const begun: Begun = {
+      batch: null,
+      cyclesCompared: this.#cyclesCompared,
+      cyclesEqual: this.#cyclesEqual,
+      cyclesByKind: { ...this.#cyclesByKind },
+    };
+    this.#begun = begun;
     const call = decodePostBatch(posted.calldata);
     if (!call.ok) {
       const tail = posted.calldata.subarray(POST_BATCH_DATA_AT + CYCLE_HEAD_BYTES);
@@ -164,6 +153,11 @@ class LedgerWatcher implements Watcher {
       cycles.length > 0 &&
       cyclesRoot(cycles) === header.cyclesRoot &&
       hashHeader(header) === posted.batchHash;
+    const fail = (where: Where, reason: Reason): WatcherFault => {
+      const dataCommitted = committed();
+      if (dataCommitted) begun.batch = { header, cycles };
+      return this.#fail(where, reason, dataCommitted);
+    };
 
     const at = (index: number): Where => {
       const before = cycles.slice(0, index).reduce((sum, { payload }) => sum + CYCLE_HEAD_BYTES + payload.length, 0);
@@ -173,20 +167,45 @@ class LedgerWatcher implements Watcher {
     };
     for (const [i, cycle] of cycles.entries()) {
       const reason = this.#execute(cycle);
-      if (reason !== null) return this.#fail(decoded.ok ? at(i) : this.#relaid(at(i)), reason, committed());
+      if (reason !== null) return fail(decoded.ok ? at(i) : this.#relaid(at(i)), reason);
     }
     if (!decoded.ok || cycles.length === 0) {
       const where = this.#relaid(at(cycles.length));
-      return this.#fail(where, { what: "data", detail: decoded.ok ? "no cycles" : decoded.detail }, false);
+      return fail(where, { what: "data", detail: decoded.ok ? "no cycles" : decoded.detail });
     }
-    const wrong = this.#headerFault(header, cycles, posted);
+    const wrong = this.#headerFault(header, data, cycles, posted);
     if (wrong !== null) {
       const where = at(wrong.last ? cycles.length - 1 : 0);
-      return this.#fail(where, { what: "header", detail: wrong.detail }, committed());
+      return fail(where, { what: "header", detail: wrong.detail });
     }
     this.#tip = tipAfter(header);
     this.#hashes.push(posted.batchHash);
     return null;
+  }
+
+  accuse(): { ok: true; accusation: Accusation } | { ok: false; why: string } {
+    const fault = this.#fault;
+    if (fault === null) return { ok: false, why: "every batch that was compared is right" };
+    if (fault.what === "queue") return { ok: false, why: `the L1's queue is not one chain of hashes: ${fault.detail}` };
+    const batch = this.#begun?.batch ?? null;
+    if (batch === null) {
+      return { ok: false, why: "the data that this L1 node shows are not the ones that the batch's header commits to" };
+    }
+    this.state.rollBack();
+    const accusation = accuse(this.state, batch, this.#ports);
+    if (accusation === null) return { ok: false, why: "no rule that the L1 judges is broken" };
+    return { ok: true, accusation };
+  }
+
+  rollBack(): void {
+    const begun = this.#begun;
+    assert(this.#fault !== null && begun !== null, "a batch at fault is rolled back");
+    this.state.rollBack();
+    this.#cyclesCompared = begun.cyclesCompared;
+    this.#cyclesEqual = begun.cyclesEqual;
+    this.#cyclesByKind = begun.cyclesByKind;
+    this.#fault = null;
+    this.#begun = null;
   }
 
   /** Why the next cycle is wrong, or null after the state has moved on by it. */
@@ -239,6 +258,7 @@ class LedgerWatcher implements Watcher {
   /** `last` = the last cycle shows the contradiction, else the first. */
   #headerFault(
     header: BatchHeader,
+    data: Uint8Array,
     cycles: readonly BatchCycle[],
     posted: PostedBatch,
   ): { detail: string; last: boolean } | null {
@@ -253,6 +273,8 @@ class LedgerWatcher implements Watcher {
       ["preStateRoot", tip.stateRoot, false],
       ["firstCycle", tip.nextCycle, false],
       ["dataMode", DATA_MODE_CALLDATA, false],
+      ["dataHash", ZERO_HASH, false],
+      ["dataLength", data.length, false],
       ["postStateRoot", this.state.root(), true],
       ["timeMs", globals.timeMs, true],
       ["inboundCursor", globals.inboundCursor, true],
@@ -341,30 +363,4 @@ function entryAccount(entry: Uint8Array): number {
 /** One watcher per chain of batches; feed the queue ahead of the batches that consume it. */
 export function createWatcher(parameters: ParameterSet, ports: WatcherPorts): Watcher {
   return new LedgerWatcher(parameters, ports);
-}
-
-function accountPhrase({ account, concern }: WatcherFault): string {
-  switch (concern) {
-    case "rule":
-    case "touched":
-      return `account ${account}`;
-    case "holder":
-      return `account ${account}, by a position that the cycle revalues`;
-    case "next":
-      return `account ${account}, the first that the batch touches after it`;
-    case "none":
-      return "no account";
-    default:
-      return assertNever(concern, "concern");
-  }
-}
-
-/** One sentence for a person: what is wrong and where. */
-export function describeFault(fault: WatcherFault): string {
-  const place = `batch ${fault.batch}, cycle ${fault.cycle} (${fault.kind ?? "unreadable"})`;
-  const touched = [...new Set(fault.accounts)];
-  const others = touched.length > 1 ? ` (the cycle touches accounts ${touched.join(", ")})` : "";
-  const instrument = fault.instrument < 0 ? "" : `, instrument ${fault.instrument}`;
-  const copy = fault.dataCommitted ? "" : "; the data are not those that the batch's header commits to";
-  return `${place}, ${accountPhrase(fault)}${others}${instrument}: ${fault.detail}${copy}`;
 }

@@ -27,7 +27,7 @@ import {
 
 // The second implementation in these tests is viem: its ABI encoder, packing and keccak.
 const HEADER_STRUCT =
-  "struct BatchHeader { uint32 version; uint32 domain; uint64 number; bytes32 parent; bytes32 preStateRoot; bytes32 postStateRoot; bytes32 cyclesRoot; uint32 cycleCount; uint64 firstCycle; uint64 timeMs; uint64 inboundCursor; bytes32 inboundHash; uint8 dataMode; }";
+  "struct BatchHeader { uint32 version; uint32 domain; uint64 number; bytes32 parent; bytes32 preStateRoot; bytes32 postStateRoot; bytes32 cyclesRoot; uint32 cycleCount; uint64 firstCycle; uint64 timeMs; uint64 inboundCursor; bytes32 inboundHash; uint8 dataMode; bytes32 dataHash; uint32 dataLength; }";
 const ABI = parseAbi([HEADER_STRUCT, "function postBatch(BatchHeader header, bytes data) payable"]);
 const HEADER_PARAMETER = parseAbiParameters(["BatchHeader header", HEADER_STRUCT]);
 
@@ -48,6 +48,8 @@ const header: fc.Arbitrary<BatchHeader> = fc.record({
   inboundCursor: u53,
   inboundHash: hash,
   dataMode: fc.integer({ min: 0, max: 255 }),
+  dataHash: hash,
+  dataLength: u32,
 });
 const cycle: fc.Arbitrary<BatchCycle> = fc.record({
   payload: fc.uint8Array({ minLength: 1, maxLength: 200 }),

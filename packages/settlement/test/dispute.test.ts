@@ -1,6 +1,6 @@
 // Fraud proofs end to end: real batches with one fault each on an embedded L1, convicted by one transaction, and a right
 // batch that nothing convicts.
-import { batchChainAbi } from "@tidemark/chain";
+import { batchChainAbi, disputeAbi } from "@tidemark/chain";
 import { applyPayload, type Cycle, decodeCycle, encodeCycle, type Hash, LedgerState } from "@tidemark/ledger";
 import { bytesToHex, keccak256 } from "@tidemark/num";
 import { parseEventLogs } from "viem";
@@ -18,7 +18,7 @@ import {
   rootFaultCells,
   type SourceCycle,
 } from "../src/index.ts";
-import { BOND_WEI, createDisputeWorld, type DisputeWorld, disputeAbi } from "./rules/dispute-world.ts";
+import { BOND_WEI, createDisputeWorld, type DisputeWorld } from "./rules/dispute-world.ts";
 
 const ALICE = { account: 2, owner: "alice" };
 const BOB = { account: 3, owner: "bob" };

@@ -40,6 +40,7 @@ function viewOf(patch: Partial<ChainView> = {}): ChainView {
   return {
     timestampSeconds,
     tip: genesisTip(GENESIS),
+    foreign: null,
     inFlight: 0,
     lastNumber: 0,
     lastFinal: 0,

@@ -94,19 +94,15 @@ export class SparseTree {
     this.#stale = stale;
   }
 
-  /** Puts keccak256(cell[0 … length)) at the leaf; the path is hashed when the root is asked for. */
-  setCell(index: number, cell: Uint8Array): void {
+  /** Where the leaf's hash is; what is above it becomes stale. */
+  #leafForWriting(index: number): number {
     assert(index >= 0 && index < 2 ** this.depth, "SparseTree: index");
     const levels = this.#levels;
     let block = TOP;
     for (let level = 0; ; level++) {
       const leaf = (index >>> this.#heightBelow(level)) & (2 ** this.#depthOf(level) - 1);
       this.#stale[block] = (this.#stale[block] as number) | (1 << leaf);
-      if (level === levels - 1) {
-        const node = 2 ** this.#depthOf(level) + leaf;
-        keccak256Into(cell, 0, cell.length, this.#hashes, block * BLOCK_BYTES + node * HASH_BYTES);
-        return;
-      }
+      if (level === levels - 1) return block * BLOCK_BYTES + (2 ** this.#depthOf(level) + leaf) * HASH_BYTES;
       const link = block * BLOCK_LEAVES + leaf;
       let below = this.#below[link] as number;
       if (below === NO_BLOCK) {
@@ -115,6 +111,18 @@ export class SparseTree {
       }
       block = below;
     }
+  }
+
+  /** Puts keccak256(cell[0 … length)) at the leaf; the path is hashed when the root is asked for. */
+  setCell(index: number, cell: Uint8Array): void {
+    const at = this.#leafForWriting(index);
+    keccak256Into(cell, 0, cell.length, this.#hashes, at);
+  }
+
+  /** Makes the leaf absent again. */
+  clearCell(index: number): void {
+    const at = this.#leafForWriting(index);
+    this.#hashes.fill(0, at, at + HASH_BYTES);
   }
 
   /** Hashes what is stale in the block and below it, each node once; the block's root goes to `rootAt`. */

@@ -61,7 +61,7 @@ export const expiringKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`k
 
 const ROOT_EVERY = 50;
 /** Stress settings: wide price bound and small slices reach the liquidation codes, a high cap the funding overflow. */
-const RISK = {
+export const RISK = {
   averagingWindowMs: 300_000,
   markAgeMaxMs: 600_000,
   fundingCapPpb: 1_000_000_000,
@@ -73,7 +73,7 @@ const RISK = {
 };
 
 export class Stream {
-  readonly venue = new Venue({ risk: RISK });
+  readonly venue: Venue;
   readonly reference: ReferenceLedger;
   readonly random: Random;
   readonly coverage: Coverage;
@@ -91,9 +91,10 @@ export class Stream {
   darkExpiryMs = 0;
   #accepted = 0;
 
-  constructor(random: Random, coverage: Coverage) {
+  constructor(random: Random, coverage: Coverage, venue = new Venue({ risk: RISK })) {
     this.random = random;
     this.coverage = coverage;
+    this.venue = venue;
     this.reference = new ReferenceLedger(this.venue.parameters, signaturePort);
   }
 

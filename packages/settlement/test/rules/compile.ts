@@ -9,8 +9,15 @@ import type { Abi, Hex } from "viem";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const CACHE = join(ROOT, "contracts/cache/rules");
-const SOURCES = ["contracts/src/rules", "contracts/src/lib", "contracts/src/dispute", "contracts/src/chain"];
-const COMPILED = /^contracts\/src\/(rules|dispute)\/|\/ParameterStore\.sol$/;
+const SOURCES = [
+  "contracts/src/rules",
+  "contracts/src/lib",
+  "contracts/src/dispute",
+  "contracts/src/chain",
+  "contracts/src/receipts",
+  "contracts/test/support",
+];
+const COMPILED = /^contracts\/src\/(rules|dispute|receipts)\/|\/(ParameterStore|ScriptedVenue)\.sol$/;
 
 export interface CompiledContract {
   abi: Abi;

@@ -6,18 +6,17 @@ import {
   type Deployment,
   deployVenue,
   developmentAccount,
+  disputeAbi,
   type EmbeddedL1,
   type L1Client,
   startEmbeddedL1,
   transactAll,
 } from "@tidemark/chain";
-import { CycleKind, encodeParameters } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
+  type Abi,
   type Address,
-  encodeDeployData,
   encodeFunctionData,
-  getContractAddress,
   type Hex,
   type PrivateKeyAccount,
   type TransactionReceipt,
@@ -25,32 +24,17 @@ import {
 import { MiniatureVenue } from "../../../chain/test/support/venue.ts";
 import { parametersForTests } from "../../../chain/test/support/world.ts";
 import { type Batch, type BatchCycle, encodePostBatch } from "../../src/index.ts";
-import { compiledContracts } from "./compile.ts";
-import { RULES } from "./evm.ts";
 
 const GENESIS_SECONDS = 1_750_000_000;
 const SLOTS_IN_AN_EPOCH = 2;
 const FINAL_DEPTH = 2 * SLOTS_IN_AN_EPOCH;
 const DEPOSIT_MICRO_USDC = 1_000_000_000;
-/** What decodeCycle takes. */
-const KNOWN_KINDS = Object.values(CycleKind).reduce((bits, kind) => bits | (1n << BigInt(kind)), 0n);
 export const BOND_WEI = 10n ** 18n;
-
-const contracts = compiledContracts();
-
-function creationOf(name: string, args: unknown[] = []): Hex {
-  const contract = contracts[name];
-  if (contract === undefined) throw new Error(`${name} was not compiled`);
-  return encodeDeployData({ abi: contract.abi, bytecode: contract.creation, args });
-}
-
-export const disputeAbi = contracts["Dispute"]?.abi ?? [];
 
 export interface DisputeWorld {
   l1: EmbeddedL1;
   client: L1Client;
   deployment: Deployment;
-  dispute: Address;
   venue: MiniatureVenue;
   challenger: PrivateKeyAccount;
   mine(seconds?: number): Promise<void>;
@@ -65,13 +49,12 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
   const l1 = await startEmbeddedL1({ genesisTimestampSeconds: GENESIS_SECONDS, slotsInAnEpoch: SLOTS_IN_AN_EPOCH });
   const client = await connectL1(l1.url, l1.chainId);
   const deployer = developmentAccount("deployer");
-  const referee = developmentAccount("referee");
   const proposer = developmentAccount("proposer");
   const lister = developmentAccount("lister");
   const alice = developmentAccount("alice");
   const bob = developmentAccount("bob");
   const challenger = developmentAccount("challenger");
-  const everyone = [deployer, referee, proposer, lister, alice, bob, challenger];
+  const everyone = [deployer, proposer, lister, alice, bob, challenger];
   for (const { address } of everyone) await l1.setBalance(address, 10n ** 21n);
   let nowSeconds = GENESIS_SECONDS;
   let venue: MiniatureVenue | null = null;
@@ -79,10 +62,6 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
     nowSeconds = (await l1.mine(nowSeconds + seconds)).timestampSeconds;
     venue?.advanceTo(nowSeconds * 1000);
   };
-  const addressAt = (nonce: number): Address => getContractAddress({ from: referee.address, nonce: BigInt(nonce) });
-  const ruleNames = Object.values(RULES);
-  // The referee creates the parameter store, the rules and then the dispute contract.
-  const dispute = addressAt(1 + ruleNames.length);
   const deployment = await deployVenue(client, {
     deployer,
     parameters: parametersForTests(l1.chainId),
@@ -91,28 +70,8 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
     windowSeconds: 600,
     bondWei: BOND_WEI,
     forcedPeriodSeconds: 3_600,
-    dispute,
     mine,
   });
-  const create = (what: string, data: Hex): { sender: PrivateKeyAccount; what: string; data: Hex; gas: bigint } => ({
-    sender: referee,
-    what,
-    data,
-    gas: 6_000_000n,
-  });
-  const store = bytesToHex(encodeParameters(deployment.parameters));
-  await transactAll(
-    client,
-    [
-      create("ParameterStore", creationOf("ParameterStore", [store])),
-      ...ruleNames.map((name) => create(name, creationOf(name))),
-    ],
-    { mine },
-  );
-  const rules = ruleNames.map((_, i) => addressAt(1 + i));
-  const args = [deployment.batchChain, addressAt(0), KNOWN_KINDS, rules];
-  await transactAll(client, [create("Dispute", creationOf("Dispute", args))], { mine });
-
   venue = new MiniatureVenue(deployment.parameters, nowSeconds * 1000);
   const custody = createCustodyClient(client, deployment, { mine });
   const amountMicroUsdc = DEPOSIT_MICRO_USDC;
@@ -141,7 +100,6 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
     l1,
     client,
     deployment,
-    dispute,
     venue,
     challenger,
     mine,
@@ -154,9 +112,9 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
         `batch of ${cycles.length}`,
       ),
     async challenge(functionName, callArgs) {
-      const data = encodeFunctionData({ abi: disputeAbi, functionName, args: callArgs });
+      const data = encodeFunctionData({ abi: disputeAbi as Abi, functionName, args: callArgs });
       try {
-        return { receipt: await send(challenger, dispute, data, 0n, functionName), error: "" };
+        return { receipt: await send(challenger, deployment.dispute, data, 0n, functionName), error: "" };
       } catch (error) {
         return { receipt: null, error: String(error) };
       }
