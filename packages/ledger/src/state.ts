@@ -62,7 +62,7 @@ function emptyUnderlying(): UnderlyingCell {
 }
 
 export class LedgerState {
-  readonly parameters: ParameterSet;
+  #parameters: ParameterSet;
   readonly #accounts = new Map<number, AccountCell>();
   readonly #rings = new Map<number, Ring>();
   readonly #instruments: InstrumentCell[] = [];
@@ -83,7 +83,7 @@ export class LedgerState {
 
   /** Use LedgerState.genesis or deserialiseState. */
   constructor(parameters: ParameterSet, globals: GlobalsCell) {
-    this.parameters = parameters;
+    this.#parameters = parameters;
     this.#globals = globals;
   }
 
@@ -104,6 +104,9 @@ export class LedgerState {
       clearingTotal: 0,
       badDebt: 0,
       parametersHash: parametersHash(parameters),
+      creditTotal: 0,
+      adminHash: ZERO_HASH,
+      adminMs: 0,
     } as GlobalsCell;
     const state = new LedgerState(parameters, globals);
     state.store({
@@ -116,10 +119,15 @@ export class LedgerState {
       ringSlots: new Map(),
       outbox: [],
       globals,
+      parameters: null,
     });
     return state;
   }
 
+  /** Those that the next cycle is judged by: an admin cycle changes them. */
+  get parameters(): ParameterSet {
+    return this.#parameters;
+  }
   /** Grows with every commit. */
   get version(): number {
     return this.#version;
@@ -280,6 +288,7 @@ export class LedgerState {
       this.#outbox.push(cell);
     }
     this.#globals = changes.globals;
+    if (changes.parameters !== null) this.#parameters = changes.parameters;
     assert(this.#globals.instrumentCount === this.#instruments.length, "instrumentCount");
     assert(this.#globals.outboxCount === this.#outbox.length, "outboxCount");
     return this.#refreshRoot();

@@ -206,6 +206,8 @@ export interface WithdrawalSpec extends Partial<Omit<Withdrawal, "account" | "am
 
 export interface VenueOptions {
   risk?: Partial<RiskParameters>;
+  /** Instead of the factory's: those of a deployment. */
+  parameters?: ParameterSet;
   timeMs?: number;
 }
 
@@ -248,7 +250,7 @@ export class Venue {
   #nonce = 0;
 
   constructor(options: VenueOptions = {}) {
-    this.parameters = factoryParameters(options.risk);
+    this.parameters = options.parameters ?? factoryParameters(options.risk);
     this.state = LedgerState.genesis(this.parameters);
     this.timeMs = options.timeMs ?? GENESIS_TIME_MS;
   }

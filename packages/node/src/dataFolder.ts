@@ -20,6 +20,7 @@ export interface DataFolder {
   readonly temporary: boolean;
   readonly journal: string;
   readonly proposer: string;
+  readonly receipts: string;
   readonly deployment: string;
   readonly l1: string;
   readonly l1State: string;
@@ -36,6 +37,7 @@ export function dataFolderAt(path: string, temporary = false): DataFolder {
     temporary,
     journal: join(root, "journal"),
     proposer: join(root, "proposer"),
+    receipts: join(root, "receipts"),
     deployment: join(root, "deployment.json"),
     l1: join(root, "l1.json"),
     l1State: join(root, "l1-state.json"),

@@ -8,6 +8,7 @@ export * from "./cyclePath.ts";
 export * from "./escape.ts";
 export * from "./escapeProof.ts";
 export * from "./fault.ts";
+export * from "./insurance.ts";
 export * from "./plan.ts";
 export * from "./ports.ts";
 export * from "./propose.ts";

@@ -1,5 +1,5 @@
 import { type Cycle, encodeCycle, type InboundEntry, InboundOutcomeCode, RejectionCode } from "../../src/index.ts";
-import { account, at, BTC, dollars, ETH, instrument, micro, ownerKey, USDC, type WithdrawalSpec } from "../factory.ts";
+import { account, at, BTC, dollars, ETH, micro, ownerKey, type WithdrawalSpec } from "../factory.ts";
 import { keyOf } from "../keys.ts";
 import { crossEntries, EVERYONE, marginNow, type Recipe, randomCross } from "./building.ts";
 import { CREDITED, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
@@ -138,20 +138,6 @@ export const INBOUND_OUTCOMES: readonly (readonly [number, Recipe])[] = [
       return owner === null ? null : forced(owner, 1);
     }),
   ],
-  [
-    InboundOutcomeCode.FORCED_CLOSE_UNAVAILABLE,
-    entryOf((_, owner) => ({
-      type: "forcedClose",
-      account: account(owner),
-      instrument: instrument(0),
-      size: -1 as never,
-      limitPrice: -5 as never,
-    })),
-  ],
-  [
-    InboundOutcomeCode.FORCED_LIQUIDATION_UNAVAILABLE,
-    entryOf((_, owner) => ({ type: "forcedLiquidation", account: account(owner) })),
-  ],
   [InboundOutcomeCode.UNKNOWN_UNDERLYING, entryOf(() => series(2, 0, []))],
   [InboundOutcomeCode.EXPIRY_NOT_AHEAD, entryOf((stream) => series(BTC, stream.venue.timeMs, [1]))],
   [
@@ -170,7 +156,6 @@ export const INBOUND_OUTCOMES: readonly (readonly [number, Recipe])[] = [
     InboundOutcomeCode.BAD_DEBT,
     entryOf((stream, owner) => (stream.state.globals.badDebt > stream.venue.cell(1).cash ? forced(owner, 1) : null)),
   ],
-  [InboundOutcomeCode.CREDIT_OUTSTANDING, entryOf(() => forced(CREDITED, USDC))],
 ];
 
 // ── outbound ───────────────────────────────────────────────────────────────────────────────────────────────────────

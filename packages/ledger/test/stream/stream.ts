@@ -51,7 +51,7 @@ export const expiringKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`k
 
 const ROOT_EVERY = 50;
 /** Stress settings: wide price bound and small slices reach the liquidation codes, a high cap the funding overflow. */
-const RISK = {
+export const RISK = {
   averagingWindowMs: 300_000,
   markAgeMaxMs: 600_000,
   fundingCapPpb: 1_000_000_000,
@@ -60,7 +60,7 @@ const RISK = {
 };
 
 export class Stream {
-  readonly venue = new Venue({ risk: RISK });
+  readonly venue: Venue;
   readonly reference: ReferenceLedger;
   readonly random: Random;
   readonly coverage: Coverage;
@@ -73,9 +73,10 @@ export class Stream {
   darkExpiryMs = 0;
   #accepted = 0;
 
-  constructor(random: Random, coverage: Coverage) {
+  constructor(random: Random, coverage: Coverage, venue = new Venue({ risk: RISK })) {
     this.random = random;
     this.coverage = coverage;
+    this.venue = venue;
     this.reference = new ReferenceLedger(this.venue.parameters, signaturePort);
   }
 
@@ -182,7 +183,7 @@ export class Stream {
     // A strike of one micro-USD is outside the pricing domain.
     const strikes = [dollars(0.000001), dollars(100_000)];
     this.must(venue.inbound({ type: "listSeries", underlying: BTC, expiryMs: at(this.darkExpiryMs), strikes }));
-    this.#grantCredit();
+    this.grantCredit();
     for (const underlying of [BTC, ETH]) {
       this.must(this.report(underlying));
       this.closeEpoch(underlying);
@@ -196,7 +197,7 @@ export class Stream {
   }
 
   /** Written to both states by hand: the kind that grants credit comes later, its rules are here already. */
-  #grantCredit(): void {
+  grantCredit(): void {
     const draft = this.state.begin();
     draft.editAccount(CREDITED).credit = micro(1_000 * USDC);
     draft.commit();

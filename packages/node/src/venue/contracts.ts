@@ -5,10 +5,12 @@ import {
   type Deployment,
   deployVenue,
   developmentAccount,
+  developmentKey,
   readDeployment,
   writeDeployment,
 } from "@tidemark/chain";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
+import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import type { DataFolder } from "../dataFolder.ts";
@@ -42,6 +44,11 @@ export const OPERATOR: Operator = {
   treasury: developmentAccount("treasury"),
   claimer: developmentAccount("claimer"),
 };
+
+/** Signs the receipts; its stake pays for broken ones. */
+export function sequencerKey(): Uint8Array {
+  return hexToBytes(developmentKey("sequencer"));
+}
 
 export function oracleKeys(seed: number): OracleKey[] {
   return Array.from({ length: ORACLES }, (_, i) => ({ signer: i, privateKey: floorKey(seed, `oracle ${i}`) }));
