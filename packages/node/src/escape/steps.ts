@@ -14,6 +14,7 @@ import {
   testUsdcAbi,
 } from "@tidemark/chain";
 import type { LedgerState } from "@tidemark/ledger";
+import { domainSeparator } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type ClosingMarks,
@@ -26,7 +27,6 @@ import {
   paidBeyondAnchor,
   type QueueEntry,
 } from "@tidemark/settlement";
-import { domainSeparator } from "@tidemark/ledger";
 import type { Address } from "viem";
 import { ExitCode, NodeError } from "../errors.ts";
 import type { OracleKey } from "../market/oracle.ts";
@@ -35,7 +35,7 @@ import { signer } from "../signatures/signer.ts";
 export interface EscapeContext {
   client: L1Client;
   deployment: Deployment;
-  escape: EscapeClient;
+  contract: EscapeClient;
 }
 
 type FixedAnchor = NonNullable<EscapeStatus["anchor"]>;
@@ -48,10 +48,7 @@ export function fixedAnchor(status: EscapeStatus): FixedAnchor {
 }
 
 /** State that the anchor will be or is: after the last final batch, or the one that is fixed. */
-export async function anchorState(
-  { client, deployment }: EscapeContext,
-  batchNumber: number,
-): Promise<LedgerState> {
+export async function anchorState({ client, deployment }: EscapeContext, batchNumber: number): Promise<LedgerState> {
   return readStateAfter(client, deployment, batchNumber, { signatures: signer });
 }
 
@@ -75,12 +72,12 @@ export function heldInstruments(state: LedgerState): number[] {
 }
 
 export async function readAnchorBooks(context: EscapeContext, anchor: FixedAnchor): Promise<AnchorBooks> {
-  const { client, deployment, escape } = context;
+  const { client, deployment, contract } = context;
   const state = await anchorState(context, anchor.batchNumber);
   const queue = await readWholeQueue(client, deployment);
   const claimed = await readClaimed(client, deployment);
   const evidence = await readPaidEvidence(client, deployment, anchor);
-  const marks = await escape.closingMarks(heldInstruments(state));
+  const marks = await contract.closingMarks(heldInstruments(state));
   const entitlements = entitlementsOf({
     state,
     marks,
@@ -94,24 +91,24 @@ export async function readAnchorBooks(context: EscapeContext, anchor: FixedAncho
 const entryAt = (queue: readonly QueueEntry[], index: number): Uint8Array | undefined => queue[index]?.bytes;
 
 /** Shows what was paid beyond the anchor; what was shown before is left out by the contract's refusal. */
-export async function showEvidence({ escape }: EscapeContext, books: AnchorBooks): Promise<void> {
+export async function showEvidence({ contract }: EscapeContext, books: AnchorBooks): Promise<void> {
   for (const one of books.evidence) {
-    await escape.showPaid(one, one.how === "returned" ? entryAt(books.queue, one.index) : undefined);
+    await contract.showPaid(one, one.how === "returned" ? entryAt(books.queue, one.index) : undefined);
   }
 }
 
 /** Registers what is not registered yet, in order. Answers with the gas of each. */
 export async function registerAll(
-  { escape }: EscapeContext,
+  { contract }: EscapeContext,
   { state, queue }: AnchorBooks,
   entitlements: readonly Entitlement[],
   onDone: (one: Entitlement, gas: number) => void,
 ): Promise<void> {
   for (const one of entitlements) {
-    const { state: registered } = await escape.entitlement(one.kind, one.number);
+    const { state: registered } = await contract.entitlement(one.kind, one.number);
     if (registered !== "absent") continue;
     const entry = one.kind === "deposit" ? entryAt(queue, one.number) : undefined;
-    onDone(one, await escape.register(state, one.kind, one.number, entry));
+    onDone(one, await contract.register(state, one.kind, one.number, entry));
   }
 }
 
@@ -130,9 +127,13 @@ export function signedMarks(
   const { oracles, oracleQuorum, domain } = state.parameters;
   const fitting = keys.filter(({ signer: place, privateKey }) => oracles[place] === signer.addressOf(privateKey));
   if (fitting.length < oracleQuorum) {
-    throw new NodeError("ORACLE_QUORUM", `${fitting.length} of ${oracleQuorum} oracle keys fit the anchor's parameters`, {
-      exitCode: ExitCode.usage,
-    });
+    throw new NodeError(
+      "ORACLE_QUORUM",
+      `${fitting.length} of ${oracleQuorum} oracle keys fit the anchor's parameters`,
+      {
+        exitCode: ExitCode.usage,
+      },
+    );
   }
   const encoded = encodeClosingMarks(marks);
   const digest = closingMarksHash(anchor, encoded, domain, domainSeparator(state.parameters));
