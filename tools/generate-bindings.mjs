@@ -16,13 +16,18 @@ const GROUPS = {
     ["custody", "contracts/src/custody/Custody.sol", "Custody"],
     ["batchChain", "contracts/src/chain/BatchChain.sol", "BatchChain"],
     ["fixedWindowPolicy", "contracts/src/policy/FixedWindowPolicy.sol", "FixedWindowPolicy"],
-    ["singleProposer", "contracts/src/policy/SingleProposer.sol", "SingleProposer"],
     ["testUsdc", "contracts/dev/TestUsdc.sol", "TestUsdc"],
   ],
   dispute: [
     ["parameterStore", "contracts/src/lib/ParameterStore.sol", "ParameterStore"],
     ["dispute", "contracts/src/dispute/Dispute.sol", "Dispute"],
   ],
+  stake: [
+    ["stakeRegistry", "contracts/src/stake/StakeRegistry.sol", "StakeRegistry"],
+    ["insurancePool", "contracts/src/stake/InsurancePool.sol", "InsurancePool"],
+  ],
+  escape: [["escape", "contracts/src/escape/Escape.sol", "Escape"]],
+  receipts: [["receiptCourt", "contracts/src/receipts/ReceiptCourt.sol", "ReceiptCourt"]],
 };
 /** Every concrete rule has the same ABI; what differs is the code. */
 const RULE_INTERFACE = `${RULES}/ICycleRule.sol`;

@@ -6,6 +6,7 @@ import {
   type Abi,
   type Address,
   encodeDeployData,
+  encodeFunctionData,
   getContractAddress,
   type Hex,
   type LocalAccount,
@@ -14,6 +15,7 @@ import {
 import type { L1Client } from "./clients.ts";
 import { DEPLOYMENT_VERSION, type Deployment, KNOWN_KINDS, RULE_KINDS, type RuleKind } from "./deployment.ts";
 import { checkDeployment } from "./deploymentCheck.ts";
+import { type GivenTerms, type VenueTerms, venueTerms } from "./deployTerms.ts";
 import { l1Call } from "./errors.ts";
 import {
   batchChainAbi,
@@ -22,36 +24,32 @@ import {
   custodyBytecode,
   fixedWindowPolicyAbi,
   fixedWindowPolicyBytecode,
-  singleProposerAbi,
-  singleProposerBytecode,
   testUsdcAbi,
   testUsdcBytecode,
 } from "./generated/contracts.ts";
 import { disputeAbi, disputeBytecode, parameterStoreAbi, parameterStoreBytecode } from "./generated/dispute.ts";
+import { escapeAbi, escapeBytecode } from "./generated/escape.ts";
+import { receiptCourtAbi, receiptCourtBytecode } from "./generated/receipts.ts";
 import { ruleCode } from "./generated/rules.ts";
+import { insurancePoolAbi, insurancePoolBytecode, stakeRegistryAbi, stakeRegistryBytecode } from "./generated/stake.ts";
 import { type Call, transactAll, type WaitOptions } from "./transact.ts";
 
-export interface DeployOptions extends WaitOptions {
+export interface DeployOptions extends WaitOptions, GivenTerms {
   deployer: LocalAccount;
-  /** `chainId` and `verifyingContract` are filled in: the custody's address is known before it stands. */
-  parameters: Omit<ParameterSet, "chainId" | "verifyingContract">;
+  /** Filled in: chain, custody and insurance pool, whose addresses are known before they stand. */
+  parameters: Omit<ParameterSet, "chainId" | "verifyingContract" | "insuranceOwner">;
+  /** Takes the turns from the start. With the test token its stake is bonded by the deployment. */
   proposer: Address;
+  /** Signs receipts, answers for them with a stake, admits further proposers; absent = the proposer. */
+  sequencer?: Address;
   /** Only sender of listSeries. */
   lister: Address;
-  /** Only sender of adminChange; absent = nobody. */
+  /** Only sender of adminChange; nobody unless given. */
   governor?: Address;
-  windowSeconds: number;
-  /** From a batch's proof to its finality; absent = a third of the window. */
-  guardSeconds?: number;
-  bondWei: bigint;
-  /** Time that the venue has for a forced entry. */
-  forcedPeriodSeconds: number;
   /** An ERC-20 of 6 decimals; absent = a test token that anybody may mint is deployed. */
   token?: Address;
   /** Proofs that batches are right. */
   affirmation?: Address;
-  /** Winding up: nobody may unless given. */
-  escape?: Address;
 }
 
 type ContractName =
@@ -59,16 +57,20 @@ type ContractName =
   | "parameterStore"
   | RuleKind
   | "policy"
-  | "proposerPolicy"
+  | "insurancePool"
+  | "stakeRegistry"
   | "dispute"
   | "batchChain"
-  | "custody";
+  | "custody"
+  | "escape"
+  | "receiptCourt";
 
 /** What a constructor's arguments are made of. */
 interface Surroundings {
   at: (name: ContractName) => Address;
   parameters: ParameterSet;
   genesisRoot: Hex;
+  terms: VenueTerms;
 }
 
 interface Creation {
@@ -78,16 +80,18 @@ interface Creation {
   args: (around: Surroundings) => readonly unknown[];
 }
 
-/** The guard delay is that part of the window unless given. */
-const GUARD_DIVISOR = 3;
 const NO_ARGUMENTS = (): readonly unknown[] => [];
 
 // 200 gas a byte of code, 16 a byte of the transaction's data, and what hashing and constructors add.
 const CREATION_GAS_FIXED = 1_500_000;
 const CREATION_GAS_PER_BYTE = 240;
+const STAKING_GAS = 400_000n;
+
+const sequencerOf = (options: DeployOptions): Address => options.sequencer ?? options.proposer;
 
 /** In the order of creation: a constructor may call only what stands before it. */
 function creationsOf(options: DeployOptions): Creation[] {
+  const sequencer = sequencerOf(options);
   const token: Creation[] =
     options.token === undefined
       ? [{ name: "token", abi: testUsdcAbi as Abi, bytecode: testUsdcBytecode, args: NO_ARGUMENTS }]
@@ -107,16 +111,44 @@ function creationsOf(options: DeployOptions): Creation[] {
       name: "policy",
       abi: fixedWindowPolicyAbi as Abi,
       bytecode: fixedWindowPolicyBytecode,
-      args: () => [
-        BigInt(options.windowSeconds),
-        BigInt(options.guardSeconds ?? Math.ceil(options.windowSeconds / GUARD_DIVISOR)),
+      args: ({ terms }) => [BigInt(terms.windowSeconds), BigInt(terms.guardSeconds)],
+    },
+    {
+      name: "insurancePool",
+      abi: insurancePoolAbi as Abi,
+      bytecode: insurancePoolBytecode,
+      args: ({ at, terms }) => [
+        {
+          token: at("token"),
+          batchChain: at("batchChain"),
+          custody: at("custody"),
+          escape: at("escape"),
+          windowSecondsMax: BigInt(terms.windowSeconds),
+          cooldownSeconds: BigInt(terms.cooldownSeconds),
+          redeemSeconds: BigInt(terms.redeemSeconds),
+        },
       ],
     },
     {
-      name: "proposerPolicy",
-      abi: singleProposerAbi as Abi,
-      bytecode: singleProposerBytecode,
-      args: () => [options.proposer],
+      name: "stakeRegistry",
+      abi: stakeRegistryAbi as Abi,
+      bytecode: stakeRegistryBytecode,
+      args: ({ at, terms }) => [
+        {
+          token: at("token"),
+          batchChain: at("batchChain"),
+          pool: at("insurancePool"),
+          dispute: at("dispute"),
+          receiptCourt: at("receiptCourt"),
+          sequencer,
+          minimumStake: BigInt(terms.minimumStakeMicroUsdc),
+          unbondingSeconds: BigInt(terms.unbondingSeconds),
+          turnSeconds: BigInt(terms.turnSeconds),
+          windowSecondsMax: BigInt(terms.windowSeconds),
+          openAfterSeconds: BigInt(terms.openAfterSeconds),
+        },
+        [options.proposer],
+      ],
     },
     {
       name: "dispute",
@@ -128,14 +160,14 @@ function creationsOf(options: DeployOptions): Creation[] {
       name: "batchChain",
       abi: batchChainAbi as Abi,
       bytecode: batchChainBytecode,
-      args: ({ at, genesisRoot, parameters }) => [
+      args: ({ at, genesisRoot, parameters, terms }) => [
         {
           custody: at("custody"),
           genesisRoot,
           domain: parameters.domain,
-          bondWei: options.bondWei,
+          bondWei: terms.bondWei,
           finalityPolicy: at("policy"),
-          proposerPolicy: at("proposerPolicy"),
+          proposerPolicy: at("stakeRegistry"),
           dispute: at("dispute"),
           affirmation: options.affirmation ?? zeroAddress,
         },
@@ -145,14 +177,49 @@ function creationsOf(options: DeployOptions): Creation[] {
       name: "custody",
       abi: custodyAbi as Abi,
       bytecode: custodyBytecode,
-      args: ({ at }) => [
+      args: ({ at, terms }) => [
         {
           token: at("token"),
           batchChain: at("batchChain"),
           lister: options.lister,
           governor: options.governor ?? zeroAddress,
-          forcedPeriodSeconds: BigInt(options.forcedPeriodSeconds),
-          escape: options.escape ?? zeroAddress,
+          forcedPeriodSeconds: BigInt(terms.forcedPeriodSeconds),
+          escape: at("escape"),
+        },
+      ],
+    },
+    {
+      name: "escape",
+      abi: escapeAbi as Abi,
+      bytecode: escapeBytecode,
+      args: ({ at, terms }) => [
+        {
+          batchChain: at("batchChain"),
+          custody: at("custody"),
+          dispute: at("dispute"),
+          pool: at("insurancePool"),
+          parameters: at("parameterStore"),
+          registrationSeconds: BigInt(terms.registrationSeconds),
+          markSeconds: BigInt(terms.markSeconds),
+          lateSeconds: BigInt(terms.lateSeconds),
+        },
+      ],
+    },
+    {
+      name: "receiptCourt",
+      abi: receiptCourtAbi as Abi,
+      bytecode: receiptCourtBytecode,
+      args: ({ at, terms, parameters }) => [
+        {
+          batchChain: at("batchChain"),
+          custody: at("custody"),
+          escape: at("escape"),
+          registry: at("stakeRegistry"),
+          sequencer,
+          receiptPeriodMs: BigInt(parameters.receiptPeriodMs),
+          claimPeriodSeconds: BigInt(terms.claimPeriodSeconds),
+          fixedPart: BigInt(terms.receiptFixedPartMicroUsdc),
+          capPerReceipt: BigInt(terms.receiptCapMicroUsdc),
         },
       ],
     },
@@ -166,7 +233,31 @@ function creationCall(sender: LocalAccount, creation: Creation, around: Surround
   return { sender, what: `creation of ${name}`, data, gas };
 }
 
-/** @throws ChainError DEPLOYMENT_MISMATCH when something else took one of the deployer's nonces meanwhile. */
+/** Money of the test token for the stakes of proposer and sequencer: without it nobody may post. */
+function stakingCalls(options: DeployOptions, { at, terms }: Surroundings): Call[] {
+  const stakers = new Set([options.proposer, sequencerOf(options)]);
+  const sender = options.deployer;
+  const stake = BigInt(terms.minimumStakeMicroUsdc);
+  const total = stake * BigInt(stakers.size);
+  const token = { sender, to: at("token"), gas: STAKING_GAS };
+  const registry = { sender, to: at("stakeRegistry"), gas: STAKING_GAS };
+  const tokenCall = (functionName: "mint" | "approve", to: Address): Hex =>
+    encodeFunctionData({ abi: testUsdcAbi, functionName, args: [to, total] });
+  return [
+    { ...token, what: "minting of the stakes", data: tokenCall("mint", sender.address) },
+    { ...token, what: "approval of the stakes", data: tokenCall("approve", at("stakeRegistry")) },
+    ...[...stakers].map((staker): Call => {
+      const args = [staker, stake] as const;
+      const data = encodeFunctionData({ abi: stakeRegistryAbi, functionName: "depositFor", args });
+      return { ...registry, what: `stake of ${staker}`, data };
+    }),
+  ];
+}
+
+/**
+ * With a token of the world outside, proposer and sequencer bond their stakes themselves (StakeRegistry.deposit) before the first batch.
+ * @throws ChainError DEPLOYMENT_MISMATCH when something else took one of the deployer's nonces meanwhile.
+ */
 export async function deployVenue(client: L1Client, options: DeployOptions): Promise<Deployment> {
   const { deployer } = options;
   const first = await l1Call("nonce of the deployer", () => client.getTransactionCount({ address: deployer.address }));
@@ -179,13 +270,18 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
   );
   if (options.token !== undefined) addresses.set("token", options.token);
   const at = (name: ContractName): Address => addresses.get(name) as Address;
+  const lowerCase = (name: ContractName): Address => at(name).toLowerCase() as Address;
   const parameters: ParameterSet = {
     ...options.parameters,
     chainId: client.chain.id,
-    verifyingContract: at("custody").toLowerCase() as Address,
+    verifyingContract: lowerCase("custody"),
+    insuranceOwner: lowerCase("insurancePool"),
   };
   const genesisRoot = LedgerState.genesis(parameters).root();
-  const calls = creations.map((creation) => creationCall(deployer, creation, { at, parameters, genesisRoot }));
+  const terms = venueTerms(options, parameters.receiptPeriodMs);
+  const around: Surroundings = { at, parameters, genesisRoot, terms };
+  const calls = creations.map((creation) => creationCall(deployer, creation, around));
+  if (options.token === undefined) calls.push(...stakingCalls(options, around));
   const receipts = await transactAll(client, calls, options);
   const deployment: Deployment = {
     version: DEPLOYMENT_VERSION,
@@ -197,6 +293,11 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
     parameterStore: at("parameterStore"),
     rules: Object.fromEntries(RULE_KINDS.map((kind) => [kind, at(kind)])) as Record<RuleKind, Address>,
     dispute: at("dispute"),
+    stakeRegistry: at("stakeRegistry"),
+    insurancePool: at("insurancePool"),
+    escape: at("escape"),
+    receiptCourt: at("receiptCourt"),
+    sequencer: sequencerOf(options),
     deployedAtBlock: Math.min(...receipts.map((receipt) => Number(receipt.blockNumber))),
     genesisRoot,
     parameters,

@@ -26,17 +26,36 @@ export interface Deployment {
   /** What judges the cycles of a kind. */
   rules: Record<RuleKind, Address>;
   dispute: Address;
+  /** Says who may post, and holds what a conviction takes. */
+  stakeRegistry: Address;
+  insurancePool: Address;
+  escape: Address;
+  receiptCourt: Address;
+  /** Whose signature makes a receipt: no contract. */
+  sequencer: Address;
   deployedAtBlock: number;
   genesisRoot: Hash;
   parameters: ParameterSet;
 }
 
 /** Contracts of the venue's own, the rules apart. */
-export const ADDRESS_FIELDS = ["custody", "batchChain", "policy", "token", "parameterStore", "dispute"] as const;
+export const ADDRESS_FIELDS = [
+  "custody",
+  "batchChain",
+  "policy",
+  "token",
+  "parameterStore",
+  "dispute",
+  "stakeRegistry",
+  "insurancePool",
+  "escape",
+  "receiptCourt",
+] as const;
 const FIELDS = [
   "version",
   "chainId",
   ...ADDRESS_FIELDS,
+  "sequencer",
   "rules",
   "deployedAtBlock",
   "genesisRoot",
@@ -80,7 +99,8 @@ export function deploymentProblems(value: unknown): string[] {
   if (record["version"] !== DEPLOYMENT_VERSION) problems.push(`version: only ${DEPLOYMENT_VERSION} is known`);
   problems.push(...integerProblem("chainId", record["chainId"], 1));
   problems.push(...integerProblem("deployedAtBlock", record["deployedAtBlock"], 0));
-  for (const name of ADDRESS_FIELDS) if (!isAnyAddress(record[name])) problems.push(`${name}: not an address`);
+  for (const name of [...ADDRESS_FIELDS, "sequencer"])
+    if (!isAnyAddress(record[name])) problems.push(`${name}: not an address`);
   problems.push(...ruleProblems(record["rules"]));
   const root = record["genesisRoot"];
   if (typeof root !== "string" || !/^0x[0-9a-f]{64}$/.test(root)) {
@@ -98,6 +118,9 @@ function relationProblems(deployment: Deployment): string[] {
   if (parameters.chainId !== deployment.chainId) problems.push("parameters.chainId: differs from chainId");
   if (parameters.verifyingContract.toLowerCase() !== deployment.custody.toLowerCase()) {
     problems.push("parameters.verifyingContract: differs from custody");
+  }
+  if (parameters.insuranceOwner.toLowerCase() !== deployment.insurancePool.toLowerCase()) {
+    problems.push("parameters.insuranceOwner: differs from insurancePool");
   }
   return problems;
 }

@@ -1,13 +1,16 @@
 // Compares a deployment file with the contracts that stand on the L1: their code where the compiler fixed it, and whom they name.
 import { CycleKind, encodeParameters, LedgerState } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
-import { type Address, getAddress, type Hex, keccak256 } from "viem";
+import { type Abi, type Address, getAddress, type Hex, keccak256 } from "viem";
 import type { L1Client } from "./clients.ts";
 import { ADDRESS_FIELDS, type Deployment, KNOWN_KINDS, RULE_KINDS } from "./deployment.ts";
-import { ChainError, l1Call } from "./errors.ts";
+import { ChainError, isTransportError, l1Call } from "./errors.ts";
 import { batchChainAbi, custodyAbi } from "./generated/contracts.ts";
 import { disputeAbi } from "./generated/dispute.ts";
+import { escapeAbi } from "./generated/escape.ts";
+import { receiptCourtAbi } from "./generated/receipts.ts";
 import { cycleRuleAbi, ruleCode } from "./generated/rules.ts";
+import { insurancePoolAbi, stakeRegistryAbi } from "./generated/stake.ts";
 
 type Plain = string | number | bigint;
 /** Field of the file, what it leads one to expect, what the L1 says. */
@@ -29,42 +32,98 @@ async function codeAt(client: L1Client, field: string, address: Address): Promis
   return code;
 }
 
-async function chainWiring(client: L1Client, deployment: Deployment): Promise<Comparison[]> {
+type ContractField = (typeof ADDRESS_FIELDS)[number];
+/** Getter of the contract → field of the file that it must answer with. */
+type Names = Readonly<Record<string, ContractField | "sequencer">>;
+
+/** Whom each contract names. */
+const WIRING: readonly (readonly [ContractField, Abi, Names])[] = [
+  [
+    "batchChain",
+    batchChainAbi,
+    { custody: "custody", finalityPolicy: "policy", proposerPolicy: "stakeRegistry", dispute: "dispute" },
+  ],
+  ["custody", custodyAbi, { batchChain: "batchChain", token: "token", escape: "escape" }],
+  ["dispute", disputeAbi, { batchChain: "batchChain", parameters: "parameterStore" }],
+  [
+    "stakeRegistry",
+    stakeRegistryAbi,
+    {
+      token: "token",
+      batchChain: "batchChain",
+      pool: "insurancePool",
+      dispute: "dispute",
+      receiptCourt: "receiptCourt",
+      sequencer: "sequencer",
+    },
+  ],
+  [
+    "insurancePool",
+    insurancePoolAbi,
+    { asset: "token", batchChain: "batchChain", custody: "custody", escape: "escape" },
+  ],
+  [
+    "escape",
+    escapeAbi,
+    {
+      batchChain: "batchChain",
+      custody: "custody",
+      dispute: "dispute",
+      pool: "insurancePool",
+      parameters: "parameterStore",
+    },
+  ],
+  [
+    "receiptCourt",
+    receiptCourtAbi,
+    {
+      batchChain: "batchChain",
+      custody: "custody",
+      escape: "escape",
+      registry: "stakeRegistry",
+      token: "token",
+      sequencer: "sequencer",
+    },
+  ],
+];
+
+/** A contract of another sort has no such getter. */
+async function addressAnswered(client: L1Client, address: Address, abi: Abi, functionName: string): Promise<string> {
+  try {
+    return getAddress((await client.readContract({ address, abi, functionName })) as Address);
+  } catch (error) {
+    if (isTransportError(error)) throw error;
+    return "no answer";
+  }
+}
+
+async function wiring(client: L1Client, deployment: Deployment): Promise<Comparison[]> {
+  const questions = WIRING.flatMap(([holder, abi, names]) =>
+    Object.entries(names).map(async ([functionName, field]): Promise<Comparison> => {
+      const named = await addressAnswered(client, deployment[holder], abi, functionName);
+      return [`${field} (${holder}.${functionName})`, getAddress(deployment[field]), named];
+    }),
+  );
+  return Promise.all(questions);
+}
+
+async function genesisOf(client: L1Client, deployment: Deployment): Promise<Comparison[]> {
   const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
-  const custody = { address: deployment.custody, abi: custodyAbi } as const;
-  const [named, policy, domain, dispute, genesis, namedChain, token] = await Promise.all([
-    client.readContract({ ...chain, functionName: "custody" }),
-    client.readContract({ ...chain, functionName: "finalityPolicy" }),
+  const [domain, genesis] = await Promise.all([
     client.readContract({ ...chain, functionName: "domain" }),
-    client.readContract({ ...chain, functionName: "dispute" }),
     client.readContract({ ...chain, functionName: "batch", args: [0n] }),
-    client.readContract({ ...custody, functionName: "batchChain" }),
-    client.readContract({ ...custody, functionName: "token" }),
   ]);
   return [
-    ["custody", getAddress(deployment.custody), getAddress(named)],
-    ["policy", getAddress(deployment.policy), getAddress(policy)],
     ["parameters.domain", deployment.parameters.domain, domain],
-    ["dispute", getAddress(deployment.dispute), getAddress(dispute)],
     ["genesisRoot", deployment.genesisRoot, genesis.postStateRoot],
-    ["batchChain", getAddress(deployment.batchChain), getAddress(namedChain)],
-    ["token", getAddress(deployment.token), getAddress(token)],
   ];
 }
 
-/** A dispute contract that judges another chain, by other rules or other parameters, convicts nobody. */
-async function disputeWiring(client: L1Client, deployment: Deployment): Promise<Comparison[]> {
+/** A dispute contract that judges by other rules convicts nobody. */
+async function rulesOf(client: L1Client, deployment: Deployment): Promise<Comparison[]> {
   const dispute = { address: deployment.dispute, abi: disputeAbi } as const;
-  const [chain, store, knownKinds] = await Promise.all([
-    client.readContract({ ...dispute, functionName: "batchChain" }),
-    client.readContract({ ...dispute, functionName: "parameters" }),
-    client.readContract({ ...dispute, functionName: "knownKinds" }),
-  ]);
-  const list: Comparison[] = [
-    ["dispute.batchChain", getAddress(deployment.batchChain), getAddress(chain)],
-    ["parameterStore", getAddress(deployment.parameterStore), getAddress(store)],
-    ["dispute.knownKinds", KNOWN_KINDS, knownKinds],
-  ];
+  const knownKinds = await client.readContract({ ...dispute, functionName: "knownKinds" });
+  const list: Comparison[] = [["dispute.knownKinds", KNOWN_KINDS, knownKinds]];
   for (const kind of RULE_KINDS) {
     const address = deployment.rules[kind];
     const [judge, named] = await Promise.all([
@@ -100,6 +159,7 @@ export async function checkDeployment(client: L1Client, deployment: Deployment):
     const code = await codeAt(client, `rules.${kind}`, deployment.rules[kind]);
     compare([[`rules.${kind} (code)`, ruleCode[kind].codeHash, keccak256(code)]]);
   }
-  compare(await l1Call("deployed contracts", () => chainWiring(client, deployment)));
-  compare(await l1Call("deployed contracts", () => disputeWiring(client, deployment)));
+  for (const read of [genesisOf, wiring, rulesOf]) {
+    compare(await l1Call("deployed contracts", () => read(client, deployment)));
+  }
 }

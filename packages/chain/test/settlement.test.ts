@@ -41,9 +41,13 @@ describe("one venue from deployment to a claimed withdrawal", () => {
     await checkDeployment(world.client, read);
     const { custody: elsewhere, rules } = read;
     const wrong: readonly (readonly [string, Partial<Deployment>])[] = [
-      ["token", { token: elsewhere }],
-      ["policy", { policy: elsewhere }],
-      ["dispute", { dispute: elsewhere }],
+      ["token (custody.token)", { token: elsewhere }],
+      ["policy (batchChain.finalityPolicy)", { policy: elsewhere }],
+      ["dispute (batchChain.dispute)", { dispute: elsewhere }],
+      ["stakeRegistry (batchChain.proposerPolicy)", { stakeRegistry: elsewhere }],
+      ["escape (custody.escape)", { escape: elsewhere }],
+      ["receiptCourt (stakeRegistry.receiptCourt)", { receiptCourt: elsewhere }],
+      ["sequencer (stakeRegistry.sequencer)", { sequencer: elsewhere }],
       ["parameterStore (code)", { parameterStore: elsewhere }],
       ["rules.trade (code)", { rules: { ...rules, trade: rules.rows } }],
     ];

@@ -696,25 +696,6 @@ export const fixedWindowPolicyBytecode: `0x${string}` = `0x${[
   "0000000000000000005f52601160045260245ffd",
 ].join("")}`;
 
-export const singleProposerAbi = [
-  {"inputs":[{"internalType":"address","name":"proposer_","type":"address"}],"stateMutability":"nonpayable","type":"constructor"},
-  {"inputs":[],"name":"ProposerZero","type":"error"},
-  {"inputs":[{"internalType":"address","name":"candidate","type":"address"},{"internalType":"uint64","name":"","type":"uint64"}],"name":"mayPost","outputs":[{"internalType":"bool","name":"","type":"bool"}],"stateMutability":"view","type":"function"},
-  {"inputs":[],"name":"proposer","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
-] as const;
-
-export const singleProposerBytecode: `0x${string}` = `0x${[
-  "60a0604052348015600e575f5ffd5b506040516101eb3803806101eb833981016040819052602b916061565b6001600160a01b0381166051",
-  "576040516337b4847f60e21b815260040160405180910390fd5b6001600160a01b0316608052608c565b5f602082840312156070575f5ffd",
-  "5b81516001600160a01b03811681146085575f5ffd5b9392505050565b6080516101426100a95f395f81816049015260a001526101425ff3",
-  "fe608060405234801561000f575f5ffd5b5060043610610034575f3560e01c8063942d25d914610038578063a8e4fb901461009b575b5f5f",
-  "fd5b6100866100463660046100e7565b507f000000000000000000000000000000000000000000000000000000000000000073ffffffffff",
-  "ffffffffffffffffffffffffffffff90811691161490565b60405190151581526020015b60405180910390f35b6100c27f00000000000000",
-  "0000000000000000000000000000000000000000000000000081565b60405173ffffffffffffffffffffffffffffffffffffffff90911681",
-  "52602001610092565b5f5f604083850312156100f8575f5ffd5b823573ffffffffffffffffffffffffffffffffffffffff8116811461011b",
-  "575f5ffd5b9150602083013567ffffffffffffffff81168114610137575f5ffd5b80915050925092905056",
-].join("")}`;
-
 export const testUsdcAbi = [
   {"inputs":[{"internalType":"address","name":"spender","type":"address"},{"internalType":"uint256","name":"allowance","type":"uint256"},{"internalType":"uint256","name":"needed","type":"uint256"}],"name":"ERC20InsufficientAllowance","type":"error"},
   {"inputs":[{"internalType":"address","name":"sender","type":"address"},{"internalType":"uint256","name":"balance","type":"uint256"},{"internalType":"uint256","name":"needed","type":"uint256"}],"name":"ERC20InsufficientBalance","type":"error"},
