@@ -41,7 +41,9 @@ export class ReceiptDesk {
     this.#options = options;
     const { parameters, signer, privateKey } = options;
     this.#separator = domainSeparator(parameters);
-    this.#book = new ReceiptBook(parameters, options.ledger, (cycle, notional) => options.exposure.add(cycle, notional));
+    this.#book = new ReceiptBook(parameters, options.ledger, (cycle, notional) =>
+      options.exposure.add(cycle, notional),
+    );
     this.#store = ReceiptStore.openToWrite(options.folder, {
       separator: bytesToHex(this.#separator),
       sequencer: signer.addressOf(privateKey),

@@ -12,7 +12,8 @@ export const GateCode = {
 } as const;
 
 type Signed = PlaceCommand | AmendCommand;
-export const isOrder = (command: FloorCommand): command is Signed => command.kind === "place" || command.kind === "amend";
+export const isOrder = (command: FloorCommand): command is Signed =>
+  command.kind === "place" || command.kind === "amend";
 
 export class Gatekeeper {
   readonly #separator: Uint8Array;
