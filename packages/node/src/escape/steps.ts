@@ -14,6 +14,7 @@ import {
   testUsdcAbi,
 } from "@tidemark/chain";
 import type { LedgerState } from "@tidemark/ledger";
+import { domainSeparator } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type ClosingMarks,
@@ -26,7 +27,6 @@ import {
   paidBeyondAnchor,
   type QueueEntry,
 } from "@tidemark/settlement";
-import { domainSeparator } from "@tidemark/ledger";
 import type { Address } from "viem";
 import { ExitCode, NodeError } from "../errors.ts";
 import type { OracleKey } from "../market/oracle.ts";
@@ -48,10 +48,7 @@ export function fixedAnchor(status: EscapeStatus): FixedAnchor {
 }
 
 /** State that the anchor will be or is: after the last final batch, or the one that is fixed. */
-export async function anchorState(
-  { client, deployment }: EscapeContext,
-  batchNumber: number,
-): Promise<LedgerState> {
+export async function anchorState({ client, deployment }: EscapeContext, batchNumber: number): Promise<LedgerState> {
   return readStateAfter(client, deployment, batchNumber, { signatures: signer });
 }
 
@@ -130,9 +127,13 @@ export function signedMarks(
   const { oracles, oracleQuorum, domain } = state.parameters;
   const fitting = keys.filter(({ signer: place, privateKey }) => oracles[place] === signer.addressOf(privateKey));
   if (fitting.length < oracleQuorum) {
-    throw new NodeError("ORACLE_QUORUM", `${fitting.length} of ${oracleQuorum} oracle keys fit the anchor's parameters`, {
-      exitCode: ExitCode.usage,
-    });
+    throw new NodeError(
+      "ORACLE_QUORUM",
+      `${fitting.length} of ${oracleQuorum} oracle keys fit the anchor's parameters`,
+      {
+        exitCode: ExitCode.usage,
+      },
+    );
   }
   const encoded = encodeClosingMarks(marks);
   const digest = closingMarksHash(anchor, encoded, domain, domainSeparator(state.parameters));
