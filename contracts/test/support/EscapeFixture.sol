@@ -10,7 +10,7 @@ import {OutboxCell} from "../../src/custody/OutboxCell.sol";
 import {StateParts} from "../../src/dispute/IDispute.sol";
 import {Escape} from "../../src/escape/Escape.sol";
 import {EntitlementKind, EscapeTerms} from "../../src/escape/IEscape.sol";
-import {ParameterStore} from "../../src/lib/ParameterStore.sol";
+import {ParameterReader, ParameterStore} from "../../src/lib/ParameterStore.sol";
 import {Signatures} from "../../src/lib/Signatures.sol";
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {SingleProposer} from "../../src/policy/SingleProposer.sol";
@@ -84,7 +84,7 @@ abstract contract EscapeFixture is Fixture, LedgerBuilder {
 
     /// @notice The canonical bytes of a set with three oracles and nothing else of interest.
     function parametersFor(address verifyingContract, uint8 quorum) internal view returns (bytes memory encoded) {
-        encoded = new bytes(35 + 3 * 20 + 50 + 140 + 8 * 35);
+        encoded = new bytes(35 + 3 * 20 + 58 + ParameterReader.RISK_SCALARS + 8 * ParameterReader.RISK_SCALAR_COUNT);
         putSigned(encoded, 2, int256(uint256(DOMAIN)), 4);
         putSigned(encoded, 6, int256(block.chainid), 8);
         put(encoded, 14, abi.encodePacked(verifyingContract));

@@ -22,7 +22,6 @@ import {
 import type { L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError, l1Call } from "./errors.ts";
-import { custodyAbi } from "./generated/contracts.ts";
 import { parameterStoreAbi, parameterStoreBytecode } from "./generated/dispute.ts";
 import { escapeAbi } from "./generated/escape.ts";
 import { type Call, transactAll, type WaitOptions } from "./transact.ts";
@@ -91,14 +90,6 @@ const REGISTRATION_GAS_PER_BYTE = 110n;
 
 const kindNumber = (kind: EntitlementKind): number => ENTITLEMENT_KINDS.indexOf(kind);
 
-/** The custody names it for good; null where the venue has none. */
-export async function escapeAddress(client: L1Client, deployment: Deployment): Promise<Address | null> {
-  const address = await l1Call("escape of the custody", () =>
-    client.readContract({ address: deployment.custody, abi: custodyAbi, functionName: "escape" }),
-  );
-  return address === zeroAddress ? null : address;
-}
-
 /** The error that a contract ended with, in words; null where the failure is of another kind. */
 function refusalOf(error: unknown): string | null {
   if (!(error instanceof BaseError)) return null;
@@ -146,10 +137,10 @@ class ContractEscape implements EscapeClient {
   readonly #sender: LocalAccount;
   readonly #options: WaitOptions;
 
-  constructor(client: L1Client, deployment: Deployment, address: Address, sender: LocalAccount, options: WaitOptions) {
+  constructor(client: L1Client, deployment: Deployment, sender: LocalAccount, options: WaitOptions) {
     this.#client = client;
     this.#deployment = deployment;
-    this.address = address;
+    this.address = deployment.escape;
     this.#sender = sender;
     this.#options = options;
   }
@@ -345,18 +336,11 @@ export function registrationCalldata(
   }
 }
 
-/** @throws ChainError L1_INCONSISTENT where the venue's custody names no escape contract. */
-export async function createEscapeClient(
+export function createEscapeClient(
   client: L1Client,
   deployment: Deployment,
   sender: LocalAccount,
   options: WaitOptions = {},
-): Promise<EscapeClient> {
-  const address = await escapeAddress(client, deployment);
-  if (address === null) {
-    throw new ChainError("L1_INCONSISTENT", "this venue's custody names no escape contract", {
-      context: { custody: deployment.custody },
-    });
-  }
-  return new ContractEscape(client, deployment, address, sender, options);
+): EscapeClient {
+  return new ContractEscape(client, deployment, sender, options);
 }

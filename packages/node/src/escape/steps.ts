@@ -35,7 +35,7 @@ import { signer } from "../signatures/signer.ts";
 export interface EscapeContext {
   client: L1Client;
   deployment: Deployment;
-  escape: EscapeClient;
+  contract: EscapeClient;
 }
 
 type FixedAnchor = NonNullable<EscapeStatus["anchor"]>;
@@ -72,12 +72,12 @@ export function heldInstruments(state: LedgerState): number[] {
 }
 
 export async function readAnchorBooks(context: EscapeContext, anchor: FixedAnchor): Promise<AnchorBooks> {
-  const { client, deployment, escape } = context;
+  const { client, deployment, contract } = context;
   const state = await anchorState(context, anchor.batchNumber);
   const queue = await readWholeQueue(client, deployment);
   const claimed = await readClaimed(client, deployment);
   const evidence = await readPaidEvidence(client, deployment, anchor);
-  const marks = await escape.closingMarks(heldInstruments(state));
+  const marks = await contract.closingMarks(heldInstruments(state));
   const entitlements = entitlementsOf({
     state,
     marks,
@@ -91,24 +91,24 @@ export async function readAnchorBooks(context: EscapeContext, anchor: FixedAncho
 const entryAt = (queue: readonly QueueEntry[], index: number): Uint8Array | undefined => queue[index]?.bytes;
 
 /** Shows what was paid beyond the anchor; what was shown before is left out by the contract's refusal. */
-export async function showEvidence({ escape }: EscapeContext, books: AnchorBooks): Promise<void> {
+export async function showEvidence({ contract }: EscapeContext, books: AnchorBooks): Promise<void> {
   for (const one of books.evidence) {
-    await escape.showPaid(one, one.how === "returned" ? entryAt(books.queue, one.index) : undefined);
+    await contract.showPaid(one, one.how === "returned" ? entryAt(books.queue, one.index) : undefined);
   }
 }
 
 /** Registers what is not registered yet, in order. Answers with the gas of each. */
 export async function registerAll(
-  { escape }: EscapeContext,
+  { contract }: EscapeContext,
   { state, queue }: AnchorBooks,
   entitlements: readonly Entitlement[],
   onDone: (one: Entitlement, gas: number) => void,
 ): Promise<void> {
   for (const one of entitlements) {
-    const { state: registered } = await escape.entitlement(one.kind, one.number);
+    const { state: registered } = await contract.entitlement(one.kind, one.number);
     if (registered !== "absent") continue;
     const entry = one.kind === "deposit" ? entryAt(queue, one.number) : undefined;
-    onDone(one, await escape.register(state, one.kind, one.number, entry));
+    onDone(one, await contract.register(state, one.kind, one.number, entry));
   }
 }
 
