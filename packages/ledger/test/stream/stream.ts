@@ -109,6 +109,8 @@ export class Stream {
     const decoding = decodeCycle(payload, this.venue.parameters.domain);
     const verdict = this.venue.applyPayload(payload);
     this.coverage.cycles += 1;
+    // A payload with a changed byte may have moved the ledger's clock.
+    this.venue.timeMs = Math.max(this.venue.timeMs, this.state.globals.timeMs);
     if (!verdict.ok) {
       Coverage.add(this.coverage.codes, verdict.rejection.code);
       if (this.state.root() !== before) throw new Error(`rejection ${verdict.rejection.name} moved the root`);
