@@ -149,9 +149,6 @@ export class L1Stream extends Stream {
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     return keep(this, this.kept, cycle, this.#choices);
   }
-
-  /** Nothing that no cycle did: the L1 would not follow. */
-  override grantCredit(): void {}
 }
 
 export class L1WideStream extends WideStream {
