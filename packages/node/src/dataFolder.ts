@@ -20,6 +20,9 @@ export interface DataFolder {
   readonly temporary: boolean;
   readonly journal: string;
   readonly proposer: string;
+  /** Transactions of the watcher's challenges, and the key that it sends them with. */
+  readonly challenger: string;
+  readonly challengerKey: string;
   readonly deployment: string;
   readonly l1: string;
   readonly l1State: string;
@@ -36,6 +39,8 @@ export function dataFolderAt(path: string, temporary = false): DataFolder {
     temporary,
     journal: join(root, "journal"),
     proposer: join(root, "proposer"),
+    challenger: join(root, "challenger"),
+    challengerKey: join(root, "challenger.key"),
     deployment: join(root, "deployment.json"),
     l1: join(root, "l1.json"),
     l1State: join(root, "l1-state.json"),

@@ -5,13 +5,14 @@ import {
   type Deployment,
   deployVenue,
   developmentAccount,
+  developmentKey,
   readDeployment,
   writeDeployment,
 } from "@tidemark/chain";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
-import type { DataFolder } from "../dataFolder.ts";
+import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
 import type { OracleKey } from "../market/oracle.ts";
 import { floorKey } from "../market/traders.ts";
 import { signer } from "../signatures/signer.ts";
@@ -25,9 +26,13 @@ const GAS_MONEY_WEI = 10n ** 21n;
 /** Rows live through a few missed reports, not longer. */
 const REPORTS_IN_MARK_AGE = 4;
 
+const CHALLENGER_LABEL = "challenger";
+
 export interface Operator {
   readonly deployer: LocalAccount;
   readonly proposer: LocalAccount;
+  /** The watcher's: anybody could have it. */
+  readonly challenger: LocalAccount;
   readonly lister: LocalAccount;
   readonly treasury: LocalAccount;
   /** Sends claims for whoever is owed: the money goes to the recipient anyway. */
@@ -38,10 +43,16 @@ export interface Operator {
 export const OPERATOR: Operator = {
   deployer: developmentAccount("deployer"),
   proposer: developmentAccount("proposer"),
+  challenger: developmentAccount(CHALLENGER_LABEL),
   lister: developmentAccount("lister"),
   treasury: developmentAccount("treasury"),
   claimer: developmentAccount("claimer"),
 };
+
+/** The watcher is a process like anybody's: it takes its key from a file. */
+export function writeChallengerKey(folder: DataFolder): void {
+  writeFileWhole(folder.challengerKey, `${developmentKey(CHALLENGER_LABEL)}\n`);
+}
 
 export function oracleKeys(seed: number): OracleKey[] {
   return Array.from({ length: ORACLES }, (_, i) => ({ signer: i, privateKey: floorKey(seed, `oracle ${i}`) }));
