@@ -3,13 +3,10 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-// What the receipt court reads of its neighbours, and no more.
+// What the receipt court reads of its neighbours beyond their shared interfaces.
 
 interface ICourtChain {
     function domain() external view returns (uint32);
-
-    /// @notice Time of the last drop in seconds; 0 = there was none.
-    function lastDropAt() external view returns (uint64);
 }
 
 interface ICourtCustody {
@@ -19,9 +16,8 @@ interface ICourtCustody {
     function ownerOf(uint24 account) external view returns (address);
 }
 
-interface ICourtEscape {
-    function isFrozen() external view returns (bool);
+interface ICourtRegistry {
+    function unbondingSeconds() external view returns (uint64);
 
-    /// @notice The state that a frozen venue is wound up with; not settled while posted batches still resolve.
-    function anchor() external view returns (uint64 batchNumber, bytes32 root, bool settled);
+    function windowSecondsMax() external view returns (uint64);
 }

@@ -6,13 +6,14 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IBatchChain} from "../chain/IBatchChain.sol";
+import {IEscape} from "../escape/IEscape.sol";
 import {Cells} from "../lib/Cells.sol";
 import {Limits} from "../lib/Limits.sol";
 import {Signatures} from "../lib/Signatures.sol";
 import {Cell, State, StateWitness} from "../lib/StateWitness.sol";
 import {IStakeRegistry} from "../stake/IStakeRegistry.sol";
 import {ClaimRound, CourtTerms, IReceiptCourt, OrderTerms, Receipt, ReceiptClaim} from "./IReceiptCourt.sol";
-import {ICourtChain, ICourtCustody, ICourtEscape} from "./IReceiptSources.sol";
+import {ICourtChain, ICourtCustody, ICourtRegistry} from "./IReceiptSources.sol";
 import {ReceiptHashes} from "./ReceiptHashes.sol";
 import {ReceiptEvidence, ReceiptJudge, ReceiptPromise} from "./ReceiptJudge.sol";
 
@@ -23,7 +24,7 @@ import {ReceiptEvidence, ReceiptJudge, ReceiptPromise} from "./ReceiptJudge.sol"
 /// @dev Warning: what was promised is what the sequencer's key signed. Whoever holds the key can sign receipts for accounts of
 /// his own and dilute the claims of others; half of what he takes is burnt, the stake is gone either way.
 /// @dev Warning: a stake that does not cover a round's damages is shared pro rata and the rest is lost. Stakes must unbond
-/// later than receipt period, longest window and a round together, or they are gone before a claim can come.
+/// later than a claim of what they cover can come; what is signed while a stake unbonds is not covered by it.
 /// @dev Warning: final states are taken for right, and whoever may post decides what is settled: the sequencer's stake answers
 /// for its proposers.
 contract ReceiptCourt is IReceiptCourt, ReentrancyGuardTransient {
@@ -34,6 +35,8 @@ contract ReceiptCourt is IReceiptCourt, ReentrancyGuardTransient {
     error SequencerZero();
     error PeriodZero();
     error CapOutOfRange(uint256 fixedPart, uint256 capPerReceipt);
+    /// @notice A stake could be gone before the state that decides about a receipt is final.
+    error UnbondingTooShort(uint256 unbondingSeconds, uint256 leastSeconds);
 
     uint8 public constant KIND_FILL = 1;
     uint8 public constant KIND_CANCEL = 2;
@@ -43,7 +46,7 @@ contract ReceiptCourt is IReceiptCourt, ReentrancyGuardTransient {
 
     IBatchChain public immutable batchChain;
     ICourtCustody public immutable custody;
-    ICourtEscape public immutable escape;
+    IEscape public immutable escape;
     IStakeRegistry public immutable registry;
     IERC20 public immutable token;
     address public immutable sequencer;
@@ -71,9 +74,16 @@ contract ReceiptCourt is IReceiptCourt, ReentrancyGuardTransient {
         {
             revert CapOutOfRange(terms.fixedPart, terms.capPerReceipt);
         }
+        // A deadline and its longest move, then the window of the state behind it, then as long as a round for claiming.
+        ICourtRegistry staked = ICourtRegistry(address(terms.registry));
+        uint256 leastSeconds =
+            2 * uint256(terms.receiptPeriodMs) / 1000 + staked.windowSecondsMax() + terms.claimPeriodSeconds;
+        if (staked.unbondingSeconds() <= leastSeconds) {
+            revert UnbondingTooShort(staked.unbondingSeconds(), leastSeconds);
+        }
         batchChain = terms.batchChain;
         custody = ICourtCustody(terms.custody);
-        escape = ICourtEscape(terms.escape);
+        escape = IEscape(terms.escape);
         registry = terms.registry;
         token = custody.token();
         sequencer = terms.sequencer;
@@ -180,7 +190,7 @@ contract ReceiptCourt is IReceiptCourt, ReentrancyGuardTransient {
         evidence.timeMs = batchChain.batch(number).timeMs;
         if (number > 0) evidence.previousMs = batchChain.batch(number - 1).timeMs;
         if (number < last) evidence.nextMs = batchChain.batch(number + 1).timeMs;
-        uint256 dropAt = ICourtChain(address(batchChain)).lastDropAt();
+        uint256 dropAt = batchChain.lastDropAt();
         // The second of the drop is known, not its millisecond: its end is in the sequencer's favour.
         if (dropAt > 0) evidence.lastDropMs = dropAt * 1000 + 999;
     }

@@ -1,59 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {BatchHeader} from "../../src/chain/IBatchChain.sol";
+import {IEscape} from "../../src/escape/IEscape.sol";
 import {Cells} from "../../src/lib/Cells.sol";
 import {Limits} from "../../src/lib/Limits.sol";
 import {Signatures} from "../../src/lib/Signatures.sol";
 import {CourtTerms, OrderLeg, OrderTerms, Receipt, ReceiptClaim} from "../../src/receipts/IReceiptCourt.sol";
-import {ICourtEscape} from "../../src/receipts/IReceiptSources.sol";
 import {ReceiptCourt} from "../../src/receipts/ReceiptCourt.sol";
-import {IStakeRegistry} from "../../src/stake/IStakeRegistry.sol";
+import {StakeRegistry, StakeTerms} from "../../src/stake/StakeRegistry.sol";
 import {Fixture} from "./Fixture.sol";
 import {Reference} from "./Reference.sol";
 
-/// @notice One stake that one caller may slash: what the court needs of a registry, and what it asked for.
-contract OneStake is IStakeRegistry {
-    IERC20 public immutable token;
-    address public court;
-    uint64 public lockedUntil;
-
-    constructor(IERC20 token_) {
-        token = token_;
-    }
-
-    function setCourt(address court_) external {
-        court = court_;
-    }
-
-    function mayPost(address, uint64) external pure returns (bool) {
-        return true;
-    }
-
-    function slashProposer(address, uint64, address) external pure {
-        revert("only promises are slashed here");
-    }
-
-    function slashPromise(address, uint256 amount, address recipient) external returns (uint256 taken) {
-        require(msg.sender == court);
-        uint256 held = token.balanceOf(address(this));
-        taken = amount < held ? amount : held;
-        token.transfer(recipient, taken);
-    }
-
-    function lockUntil(address, uint64 time) external {
-        require(msg.sender == court);
-        if (time > lockedUntil) lockedUntil = time;
-    }
-
-    function stakeOf(address) external view returns (uint256) {
-        return token.balanceOf(address(this));
-    }
-}
-
 /// @notice A freeze that the test decides.
-contract SettableAnchor is ICourtEscape {
+contract SettableAnchor is IEscape {
     bool public isFrozen;
     uint64 private _batchNumber;
     bytes32 private _root;
@@ -61,6 +21,10 @@ contract SettableAnchor is ICourtEscape {
 
     function freeze(uint64 batchNumber, bytes32 root, bool settled) external {
         (isFrozen, _batchNumber, _root, _settled) = (true, batchNumber, root, settled);
+    }
+
+    function lateFraud(uint64) external pure {
+        revert("the test freezes by itself");
     }
 
     function anchor() external view returns (uint64, bytes32, bool) {
@@ -87,6 +51,8 @@ abstract contract ReceiptFixture is Fixture {
     uint256 internal constant SEQUENCER_KEY = 0x5e9;
     uint64 internal constant RECEIPT_PERIOD_MS = 3_600_000;
     uint64 internal constant CLAIM_PERIOD = 2 days;
+    uint64 internal constant UNBONDING = 7 days;
+    uint256 internal constant STAKE = 10 ** 12;
     uint256 internal constant FIXED_PART = 1_000_000;
     uint256 internal constant CAP = 1_000_000_000;
     bytes32 internal constant UNDERLYINGS = keccak256("underlyings");
@@ -94,30 +60,52 @@ abstract contract ReceiptFixture is Fixture {
     uint256 internal constant SLOTS_SHOWN = 8;
 
     ReceiptCourt internal court;
-    OneStake internal stake;
+    StakeRegistry internal stake;
+    address internal sequencer;
     SettableAnchor internal anchor;
     uint24 internal account;
 
     function deployCourt() internal {
         deploy();
-        stake = new OneStake(usdc);
         anchor = new SettableAnchor();
-        court = new ReceiptCourt(
-            CourtTerms({
-                batchChain: chain,
-                custody: address(custody),
-                escape: address(anchor),
-                registry: stake,
-                sequencer: vm.addr(SEQUENCER_KEY),
-                receiptPeriodMs: RECEIPT_PERIOD_MS,
-                claimPeriodSeconds: CLAIM_PERIOD,
-                fixedPart: FIXED_PART,
-                capPerReceipt: CAP
-            })
-        );
-        stake.setCourt(address(court));
-        usdc.mint(address(stake), 10 ** 12);
+        sequencer = vm.addr(SEQUENCER_KEY);
+        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        stake = new StakeRegistry(stakeTermsOf(predicted, UNBONDING), new address[](0));
+        court = new ReceiptCourt(courtTermsOf());
+        usdc.mint(address(this), STAKE);
+        usdc.approve(address(stake), STAKE);
+        stake.depositFor(sequencer, STAKE);
         account = openAccount(ALICE);
+    }
+
+    function stakeTermsOf(address court_, uint64 unbondingSeconds) internal view returns (StakeTerms memory) {
+        return StakeTerms({
+            token: usdc,
+            batchChain: chain,
+            pool: address(0x5001),
+            dispute: DISPUTE,
+            receiptCourt: court_,
+            sequencer: sequencer,
+            minimumStake: 1_000_000,
+            unbondingSeconds: unbondingSeconds,
+            turnSeconds: 60,
+            windowSecondsMax: WINDOW,
+            openAfterSeconds: 3_600
+        });
+    }
+
+    function courtTermsOf() internal view returns (CourtTerms memory) {
+        return CourtTerms({
+            batchChain: chain,
+            custody: address(custody),
+            escape: address(anchor),
+            registry: stake,
+            sequencer: sequencer,
+            receiptPeriodMs: RECEIPT_PERIOD_MS,
+            claimPeriodSeconds: CLAIM_PERIOD,
+            fixedPart: FIXED_PART,
+            capPerReceipt: CAP
+        });
     }
 
     // ── orders and receipts ────────────────────────────────────────────────────────────────────────────────────────

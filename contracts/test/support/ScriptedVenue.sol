@@ -52,6 +52,14 @@ contract ScriptedVenue {
         return _script.dropAt;
     }
 
+    function windowSecondsMax() external pure returns (uint64) {
+        return 1;
+    }
+
+    function unbondingSeconds() external pure returns (uint64) {
+        return 365 days;
+    }
+
     function isFrozen() external view returns (bool) {
         return _script.frozen;
     }

@@ -15,6 +15,7 @@ import {
 import {ReceiptCourt} from "../../src/receipts/ReceiptCourt.sol";
 import {ReceiptHashes} from "../../src/receipts/ReceiptHashes.sol";
 import {ReceiptJudge} from "../../src/receipts/ReceiptJudge.sol";
+import {StakeRegistry} from "../../src/stake/StakeRegistry.sol";
 import {ReceiptFixture, Shown} from "../support/ReceiptFixture.sol";
 
 contract ReceiptCourtTest is ReceiptFixture {
@@ -411,14 +412,14 @@ contract ReceiptCourtTest is ReceiptFixture {
         uint64 openedAt = uint64(block.timestamp);
         vm.prank(BOB);
         court.claim(claimed);
-        vm.assertEq(stake.lockedUntil(), openedAt + 2 * CLAIM_PERIOD);
+        vm.assertEq(stake.stakeDetails(sequencer).lockedUntil, openedAt + 2 * CLAIM_PERIOD);
         vm.expectRevert(abi.encodeWithSelector(IReceiptCourt.RoundNotOver.selector, openedAt + CLAIM_PERIOD));
         court.settle();
         vm.warp(openedAt + CLAIM_PERIOD);
-        uint256 staked = stake.stakeOf(address(0));
+        uint256 staked = stake.stakeOf(sequencer);
         court.settle();
         uint256 damage = 3_000 + FIXED_PART;
-        vm.assertEq(staked - stake.stakeOf(address(0)), 2 * damage);
+        vm.assertEq(staked - stake.stakeOf(sequencer), 2 * damage);
         vm.assertEq(usdc.balanceOf(BURN), damage);
         vm.assertEq(court.collect(1, ALICE), damage);
         vm.assertEq(usdc.balanceOf(ALICE), damage);
@@ -472,9 +473,9 @@ contract ReceiptCourtTest is ReceiptFixture {
     }
 
     function deal(uint256 staked) private {
-        uint256 held = stake.stakeOf(address(0));
+        uint256 held = stake.stakeOf(sequencer);
         vm.prank(address(court));
-        stake.slashPromise(address(0), held - staked, address(0xbeef));
+        stake.slashPromise(sequencer, held - staked, address(0xbeef));
     }
 
     function test_rounds_follow_each_other() external {
@@ -496,44 +497,63 @@ contract ReceiptCourtTest is ReceiptFixture {
 
     // ── deployment ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    function termsOf() private view returns (CourtTerms memory) {
-        return CourtTerms({
-            batchChain: chain,
-            custody: address(custody),
-            escape: address(0),
-            registry: stake,
-            sequencer: vm.addr(SEQUENCER_KEY),
-            receiptPeriodMs: RECEIPT_PERIOD_MS,
-            claimPeriodSeconds: CLAIM_PERIOD,
-            fixedPart: FIXED_PART,
-            capPerReceipt: CAP
-        });
-    }
-
     function test_deployment() external {
         vm.assertEq(court.separator(), Signatures.domainSeparator(block.chainid, address(custody)));
         vm.assertEq(address(court.token()), address(usdc));
         vm.assertEq(uint256(court.domain()), DOMAIN);
-        CourtTerms memory terms = termsOf();
+        CourtTerms memory terms = courtTermsOf();
         terms.sequencer = address(0);
         vm.expectRevert(ReceiptCourt.SequencerZero.selector);
         new ReceiptCourt(terms);
-        terms = termsOf();
+        terms = courtTermsOf();
         terms.claimPeriodSeconds = 0;
         vm.expectRevert(ReceiptCourt.PeriodZero.selector);
         new ReceiptCourt(terms);
-        terms = termsOf();
+        terms = courtTermsOf();
         terms.fixedPart = CAP + 1;
         vm.expectRevert(abi.encodeWithSelector(ReceiptCourt.CapOutOfRange.selector, CAP + 1, CAP));
         new ReceiptCourt(terms);
-        terms = termsOf();
+        terms = courtTermsOf();
         terms.custody = address(this);
         vm.expectRevert(abi.encodeWithSelector(ReceiptCourt.CustodyMismatch.selector, address(custody)));
         new ReceiptCourt(terms);
     }
 
+    function test_stake_that_unbonds_before_a_claim_can_come() external {
+        uint256 leastSeconds = 2 * RECEIPT_PERIOD_MS / 1000 + WINDOW + CLAIM_PERIOD;
+        CourtTerms memory terms = courtTermsOf();
+        terms.registry = new StakeRegistry(stakeTermsOf(address(1), uint64(leastSeconds)), new address[](0));
+        vm.expectRevert(abi.encodeWithSelector(ReceiptCourt.UnbondingTooShort.selector, leastSeconds, leastSeconds));
+        new ReceiptCourt(terms);
+        terms.registry = new StakeRegistry(stakeTermsOf(address(1), uint64(leastSeconds) + 1), new address[](0));
+        new ReceiptCourt(terms);
+    }
+
+    /// @dev What unbonds is still there when the claim comes, and stays until the round can be settled.
+    function test_unbonding_stake_is_locked() external {
+        vm.prank(sequencer);
+        stake.requestUnbond(STAKE);
+        uint64 releaseAt = stake.stakeDetails(sequencer).releaseAt;
+        ReceiptClaim memory claimed = matured(fillReceipt(), nothing());
+        vm.warp(releaseAt - 1);
+        court.claim(claimed);
+        vm.warp(releaseAt);
+        vm.expectPartialRevert(StakeRegistry.StillLocked.selector);
+        vm.prank(sequencer);
+        stake.withdraw();
+        vm.warp(block.timestamp + CLAIM_PERIOD);
+        court.settle();
+        vm.assertEq(court.collect(1, ALICE), 3_000 + FIXED_PART);
+        vm.warp(block.timestamp + CLAIM_PERIOD);
+        vm.prank(sequencer);
+        stake.withdraw();
+        vm.assertEq(usdc.balanceOf(sequencer), STAKE - 2 * (3_000 + FIXED_PART));
+    }
+
     function test_without_escape() external {
-        court = new ReceiptCourt(termsOf());
+        CourtTerms memory terms = courtTermsOf();
+        terms.escape = address(0);
+        court = new ReceiptCourt(terms);
         Receipt memory receipt = fillReceipt();
         expectNot(matured(receipt, shownOf(receipt, 4, -23_000)), ReceiptJudge.KEPT);
     }

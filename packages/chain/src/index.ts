@@ -21,6 +21,7 @@ export * from "./generated/stake.ts";
 export * from "./inboundReader.ts";
 export * from "./proposer.ts";
 export * from "./reorgTracker.ts";
+export * from "./stakeClient.ts";
 export * from "./transact.ts";
 export * from "./transactionOutbox.ts";
 export * from "./watcherClient.ts";

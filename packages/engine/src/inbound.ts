@@ -77,7 +77,8 @@ function tell(core: Core, entry: InboundEntry, outcome: InboundOutcome, queueInd
 }
 
 function touch(core: Core, entry: InboundEntry, touched: Set<number>): void {
-  if (entry.type === "listSeries" || entry.account === TREASURY_ACCOUNT || entry.account === INSURANCE_ACCOUNT) return;
+  if (entry.type === "listSeries" || entry.type === "adminChange") return;
+  if (entry.account === TREASURY_ACCOUNT || entry.account === INSURANCE_ACCOUNT) return;
   if (core.ledger.account(entry.account) !== undefined) touched.add(entry.account);
 }
 

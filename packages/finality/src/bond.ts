@@ -70,6 +70,7 @@ export function unbondingSecondsFor({ windowSecondsMax, receiptPeriodSeconds, cl
     periods.every((seconds) => Number.isSafeInteger(seconds) && seconds >= 0),
     "unbondingSecondsFor: periods",
   );
-  // A batch that shows the deadline may be posted a window after it, and takes another to become final.
-  return 2 * windowSecondsMax + receiptPeriodSeconds + claimPeriodSeconds + 1;
+  // A drop moves a deadline by up to a receipt period. A batch that shows it may be posted a window after it, and takes
+  // another to become final.
+  return 2 * windowSecondsMax + 2 * receiptPeriodSeconds + claimPeriodSeconds + 1;
 }

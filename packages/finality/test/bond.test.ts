@@ -76,7 +76,7 @@ describe("bond of a batch", () => {
 test("a stake stays longer than the longest window and the claim of the last receipt", () => {
   const periods = { windowSecondsMax: 3_600, receiptPeriodSeconds: 600, claimPeriodSeconds: 86_400 };
   const seconds = unbondingSecondsFor(periods);
-  expect(seconds).toBe(2 * 3_600 + 600 + 86_400 + 1);
+  expect(seconds).toBe(2 * 3_600 + 2 * 600 + 86_400 + 1);
   expect(seconds).toBeGreaterThan(periods.windowSecondsMax);
   expect(seconds).toBeGreaterThan(periods.claimPeriodSeconds);
 });

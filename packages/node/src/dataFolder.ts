@@ -23,6 +23,7 @@ export interface DataFolder {
   /** Transactions of the watcher's challenges, and the key that it sends them with. */
   readonly challenger: string;
   readonly challengerKey: string;
+  readonly receipts: string;
   readonly deployment: string;
   readonly l1: string;
   readonly l1State: string;
@@ -41,6 +42,7 @@ export function dataFolderAt(path: string, temporary = false): DataFolder {
     proposer: join(root, "proposer"),
     challenger: join(root, "challenger"),
     challengerKey: join(root, "challenger.key"),
+    receipts: join(root, "receipts"),
     deployment: join(root, "deployment.json"),
     l1: join(root, "l1.json"),
     l1State: join(root, "l1-state.json"),

@@ -6,10 +6,12 @@ import { instrumentName } from "./instrumentName.ts";
 import { engineView } from "./market/engineView.ts";
 import { Oracle } from "./market/oracle.ts";
 import { TradingFloor } from "./market/traders.ts";
+import { ReceiptDesk } from "./receipts/desk.ts";
 import { Sequencer } from "./sequencer.ts";
+import { signer } from "./signatures/signer.ts";
 import { Tally } from "./tally.ts";
 import { Claims } from "./venue/claims.ts";
-import { openContracts, oracleKeys } from "./venue/contracts.ts";
+import { openContracts, oracleKeys, sequencerKey } from "./venue/contracts.ts";
 import { Gatekeeper } from "./venue/gatekeeper.ts";
 import { InboundFeed } from "./venue/inbound.ts";
 import { openL1 } from "./venue/l1.ts";
@@ -42,7 +44,20 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   tell(`custody ${deployment.custody}, batch chain ${deployment.batchChain}, genesis ${deployment.genesisRoot}`);
 
   // 4. Journal and engine, as the last run left them.
-  const { journal, engine, replayed, history } = await recover(folder.journal, parameters, config);
+  const { journal, engine, replayed, history, receipts } = await recover(
+    folder.journal,
+    parameters,
+    config,
+    (ledger) =>
+      new ReceiptDesk({
+        folder: folder.receipts,
+        parameters,
+        ledger,
+        signer,
+        privateKey: sequencerKey(),
+        onFailure: (error) => venue.fail(error),
+      }),
+  );
   if (replayed > 0) tell(`journal replayed: ${replayed} commands, state root ${engine.ledger.root()}`);
 
   // 5. The trading floor, its accounts by real deposits, the first series by real listings.
@@ -70,7 +85,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   const tally = new Tally({ onCycle: (record) => journal.putCycle(storedCycle(record)), nameOf });
   tally.resume(history);
   const lister = new SeriesLister({ client: l1.client, deployment, engine, source });
-  const outlet = new Outlet(tally, floor);
+  const outlet = new Outlet(tally, floor, receipts);
   const sequencer = new Sequencer({ engine, journal, sink: outlet });
 
   // 7. The way out: proposer and watcher as processes of their own, claims, the vault's books.
@@ -102,6 +117,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
     lister,
     tally,
     outlet,
+    receipts,
     sequencer,
     processes,
     claims,

@@ -6,6 +6,7 @@ export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";
 export * from "./fault.ts";
+export * from "./insurance.ts";
 export * from "./plan.ts";
 export * from "./ports.ts";
 export * from "./propose.ts";

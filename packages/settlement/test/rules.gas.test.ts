@@ -40,9 +40,14 @@ const KIND: Readonly<Record<Cycle["kind"], number>> = {
   rows: 2,
   trade: 3,
   liquidation: 4,
+  auction: 5,
+  bankruptcy: 6,
+  adl: 7,
   expiry: 8,
   inbound: 9,
   outbound: 10,
+  credit: 11,
+  admin: 12,
 };
 const lines: string[] = [];
 let evm: RuleEvm;
@@ -64,7 +69,7 @@ async function measure(what: string, venue: Venue, cycle: Cycle, checked?: numbe
   const call = {
     kind: KIND[cycle.kind],
     face: checked === undefined ? ("execute" as const) : ("check" as const),
-    parameters: await evm.storeParameters(venue.parameters),
+    parameters: evm.parametersAt(state.parameters, state.globals.parametersHash),
     preStateRoot: state.root(),
     payload,
     witness,

@@ -774,7 +774,9 @@ export class ReferenceEngine {
     }
     const accounts = new Set(
       entries.flatMap((entry) =>
-        entry.type === "listSeries" || !this.#isTrader(entry.account) ? [] : [entry.account as number],
+        entry.type === "listSeries" || entry.type === "adminChange" || !this.#isTrader(entry.account)
+          ? []
+          : [entry.account as number],
       ),
     );
     for (const account of [...accounts].sort((a, b) => a - b)) {

@@ -1,6 +1,6 @@
 // What the sequencer owes of each live order: cumulative fills by order, turned into receipts as the engine's events come.
 // Derived from the commands alone, so a replay of the journal makes the same receipts again.
-import type { Command, Engine } from "@tidemark/engine";
+import type { Command, Engine, EventSink } from "@tidemark/engine";
 import { FINALITY_TIERS } from "@tidemark/finality";
 import {
   domainSeparator,
@@ -29,6 +29,12 @@ interface LiveOrder {
   openLots: number;
 }
 
+/** The engine's events that make or end promises. */
+export type ReceiptEvents = Pick<
+  EventSink,
+  "onAccepted" | "onAmended" | "onFill" | "onLiquidationFill" | "onCancelled"
+>;
+
 /** Nothing leaves the house before it is on disk, so that is the tier which a receipt states. */
 const TIER = FINALITY_TIERS.indexOf("durable");
 
@@ -37,6 +43,21 @@ export class ReceiptBook {
   readonly #ledger: () => LedgerState;
   readonly #separator: Uint8Array;
   readonly #live = new Map<number, Map<number, LiveOrder>>();
+  readonly events: ReceiptEvents = {
+    onAccepted: (_orderId, account, nonce, _instrument, _price, size) => this.#accepted(account, nonce, Math.abs(size)),
+    onAmended: (_orderId, account, nonce, replaces, _price, openLots) => {
+      // The new order takes the place of the old one, which can be filled no more.
+      this.#cancelled(account, replaces);
+      this.#accepted(account, nonce, openLots);
+    },
+    onFill: (maker, makerNonce, taker, takerNonce, instrument, price, lots, takerSide) => {
+      this.#filled(maker, makerNonce, instrument, -takerSide, price, lots);
+      this.#filled(taker, takerNonce, instrument, takerSide, price, lots);
+    },
+    onLiquidationFill: (maker, makerNonce, _account, instrument, price, lots, side) =>
+      this.#filled(maker, makerNonce, instrument, -side, price, lots),
+    onCancelled: (_orderId, account, nonce) => this.#cancelled(account, nonce),
+  };
   #due: DueReceipt[] = [];
   #sequence = 0;
   #command: Command | null = null;
@@ -74,21 +95,15 @@ export class ReceiptBook {
     return due;
   }
 
-  accepted(account: number, nonce: number, openLots: number): void {
+  #accepted(account: number, nonce: number, openLots: number): void {
     const command = this.#command;
     assert(command?.kind === "place" || command?.kind === "amend", "an order enters by its own command");
     assert(command.order.account === account && command.order.nonce === nonce, "the event is of the command's order");
     this.#enter(command.order, openLots, 0, 0, command.orderHash);
   }
 
-  /** The new order takes the place of the old one, which can be filled no more. */
-  amended(account: number, nonce: number, replaces: number, openLots: number): void {
-    this.cancelled(account, replaces);
-    this.accepted(account, nonce, openLots);
-  }
-
   /** `side` is the order's: +1 buys, −1 sells. */
-  filled(account: number, nonce: number, instrument: number, side: number, price: number, lots: number): void {
+  #filled(account: number, nonce: number, instrument: number, side: number, price: number, lots: number): void {
     const live = this.#find(account, nonce);
     const cell = this.#ledger().instrument(instrument);
     assert(cell !== undefined, "a filled instrument exists");
@@ -99,7 +114,7 @@ export class ReceiptBook {
     if (live.openLots === 0) this.#remove(account, nonce);
   }
 
-  cancelled(account: number, nonce: number): void {
+  #cancelled(account: number, nonce: number): void {
     const live = this.#find(account, nonce);
     this.#owe("cancel", live);
     this.#remove(account, nonce);

@@ -93,6 +93,11 @@ export class ReceiptDesk {
     });
   }
 
+  /** Receipts of all commands up to here were released: a recovery may begin behind it. */
+  checkpoint(sequence: number): Promise<unknown> {
+    return this.#store.putSequence(sequence);
+  }
+
   /** Resolves when all that was signed is on disk. */
   stored(): Promise<unknown> {
     return this.#store.stored();

@@ -146,7 +146,8 @@ export class ReceiptStore {
   /** Receipts of all commands up to this one are stored; 0 for an empty store. */
   get sequence(): number {
     const last = this.#lastGroup();
-    return last === null ? 0 : this.#group(last).sequence;
+    const noted = Number(this.#root.get("sequence")?.toString("utf8") ?? 0);
+    return Math.max(noted, last === null ? 0 : this.#group(last).sequence);
   }
 
   /** Rejects when the disk refused; also `stored` does then. */
@@ -160,6 +161,12 @@ export class ReceiptStore {
         this.#index.put([account, nonce, ReceiptKind[kind], number, place], EMPTY);
       });
     });
+    return this.#stored;
+  }
+
+  /** States that no later group holds receipts of commands up to here. */
+  putSequence(sequence: number): Promise<unknown> {
+    this.#stored = this.#root.put("sequence", Buffer.from(String(sequence)));
     return this.#stored;
   }
 

@@ -10,6 +10,7 @@ import {
   writeDeployment,
 } from "@tidemark/chain";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
+import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
@@ -26,11 +27,14 @@ const GAS_MONEY_WEI = 10n ** 21n;
 /** Rows live through a few missed reports, not longer. */
 const REPORTS_IN_MARK_AGE = 4;
 
+const SEQUENCER_LABEL = "sequencer";
 const CHALLENGER_LABEL = "challenger";
 
 export interface Operator {
   readonly deployer: LocalAccount;
   readonly proposer: LocalAccount;
+  /** Signs the receipts; its stake pays for broken ones. Admits proposers. */
+  readonly sequencer: LocalAccount;
   /** The watcher's: anybody could have it. */
   readonly challenger: LocalAccount;
   readonly lister: LocalAccount;
@@ -43,6 +47,7 @@ export interface Operator {
 export const OPERATOR: Operator = {
   deployer: developmentAccount("deployer"),
   proposer: developmentAccount("proposer"),
+  sequencer: developmentAccount(SEQUENCER_LABEL),
   challenger: developmentAccount(CHALLENGER_LABEL),
   lister: developmentAccount("lister"),
   treasury: developmentAccount("treasury"),
@@ -52,6 +57,10 @@ export const OPERATOR: Operator = {
 /** The watcher is a process like anybody's: it takes its key from a file. */
 export function writeChallengerKey(folder: DataFolder): void {
   writeFileWhole(folder.challengerKey, `${developmentKey(CHALLENGER_LABEL)}\n`);
+}
+
+export function sequencerKey(): Uint8Array {
+  return hexToBytes(developmentKey(SEQUENCER_LABEL));
 }
 
 export function oracleKeys(seed: number): OracleKey[] {
@@ -90,6 +99,7 @@ export async function openContracts(
     deployer: OPERATOR.deployer,
     parameters,
     proposer: OPERATOR.proposer.address,
+    sequencer: OPERATOR.sequencer.address,
     lister: OPERATOR.lister.address,
     windowSeconds: config.windowSeconds,
     bondWei: BOND_WEI,

@@ -1,6 +1,8 @@
 // Where the engine's events go: counted at once, told to clients only when the command that caused them is on disk.
 import type { CycleRecord, EventSink } from "@tidemark/engine";
 import type { TradingFloor } from "../market/traders.ts";
+import type { ReceiptEvents } from "../receipts/book.ts";
+import type { ReceiptDesk } from "../receipts/desk.ts";
 import type { Tally } from "../tally.ts";
 
 type Feedback = (floor: TradingFloor) => void;
@@ -8,17 +10,22 @@ type Feedback = (floor: TradingFloor) => void;
 export class Outlet implements EventSink {
   readonly #tally: Tally;
   readonly #floor: TradingFloor;
+  readonly #receipts: ReceiptDesk;
+  readonly #promises: ReceiptEvents;
   /** In the order of execution, so a durable prefix of commands is a prefix of this. */
   #held: { sequence: number; tell: Feedback }[] = [];
 
-  constructor(tally: Tally, floor: TradingFloor) {
+  constructor(tally: Tally, floor: TradingFloor, receipts: ReceiptDesk) {
     this.#tally = tally;
     this.#floor = floor;
+    this.#receipts = receipts;
+    this.#promises = receipts.book.events;
   }
 
   /** Everything up to `sequence` is on disk: results may leave. */
   release(sequence: number): void {
     this.#tally.durable(sequence);
+    this.#receipts.release(sequence);
     let done = 0;
     for (const { sequence: of, tell } of this.#held) {
       if (of > sequence) break;
@@ -32,19 +39,14 @@ export class Outlet implements EventSink {
     this.#held.push({ sequence: this.#tally.sequence, tell });
   }
 
-  onAccepted(orderId: number, account: number, nonce: number, instrument: number): void {
+  onAccepted(orderId: number, account: number, nonce: number, instrument: number, price: number, size: number): void {
     this.#tally.onAccepted(orderId, account, nonce, instrument);
+    this.#promises.onAccepted(orderId, account, nonce, instrument, price, size);
   }
 
-  onAmended(
-    _orderId: number,
-    account: number,
-    nonce: number,
-    replaces: number,
-    _price: number,
-    openLots: number,
-  ): void {
+  onAmended(orderId: number, account: number, nonce: number, replaces: number, price: number, openLots: number): void {
     this.#tally.onAmended();
+    this.#promises.onAmended(orderId, account, nonce, replaces, price, openLots);
     this.#hold((floor) => floor.onAmended(account, nonce, replaces, openLots));
   }
 
@@ -53,11 +55,28 @@ export class Outlet implements EventSink {
     makerNonce: number,
     takerAccount: number,
     takerNonce: number,
-    _instrument: number,
-    _price: number,
+    instrument: number,
+    price: number,
     lots: number,
+    side: number,
+    makerFee: number,
+    takerFee: number,
+    cycle: number,
   ): void {
     this.#tally.onFill();
+    this.#promises.onFill(
+      makerAccount,
+      makerNonce,
+      takerAccount,
+      takerNonce,
+      instrument,
+      price,
+      lots,
+      side,
+      makerFee,
+      takerFee,
+      cycle,
+    );
     this.#hold((floor) => floor.onFill(makerAccount, makerNonce, takerAccount, takerNonce, lots));
   }
 
@@ -65,16 +84,40 @@ export class Outlet implements EventSink {
     makerAccount: number,
     makerNonce: number,
     account: number,
-    _instrument: number,
-    _price: number,
+    instrument: number,
+    price: number,
     lots: number,
+    side: number,
+    makerFee: number,
+    penalty: number,
+    cycle: number,
   ): void {
     this.#tally.onLiquidationFill();
+    this.#promises.onLiquidationFill(
+      makerAccount,
+      makerNonce,
+      account,
+      instrument,
+      price,
+      lots,
+      side,
+      makerFee,
+      penalty,
+      cycle,
+    );
     this.#hold((floor) => floor.onLiquidationFill(makerAccount, makerNonce, account, lots));
   }
 
-  onCancelled(_orderId: number, account: number, nonce: number): void {
+  onCancelled(
+    orderId: number,
+    account: number,
+    nonce: number,
+    instrument: number,
+    openLots: number,
+    reason: number,
+  ): void {
     this.#tally.onCancelled();
+    this.#promises.onCancelled(orderId, account, nonce, instrument, openLots, reason);
     this.#hold((floor) => floor.onCancelled(account, nonce));
   }
 

@@ -12,6 +12,7 @@ import { type Journal, type JournalIdentity, openJournal, replay } from "@tidema
 import { CycleKind, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { timestampMs } from "@tidemark/num";
 import type { Config } from "../config.ts";
+import type { ReceiptDesk } from "../receipts/desk.ts";
 import { signer } from "../signatures/signer.ts";
 import { type History, historyOf } from "./history.ts";
 
@@ -21,6 +22,7 @@ export interface Recovered {
   /** Commands that were applied again. */
   readonly replayed: number;
   readonly history: History;
+  readonly receipts: ReceiptDesk;
 }
 
 export function engineConfigOf(config: Pick<Config, "cycleAgeMaxMs">): EngineConfig {
@@ -40,37 +42,54 @@ export function venueIdentity(parameters: ParameterSet): JournalIdentity {
   };
 }
 
-export async function recover(directory: string, parameters: ParameterSet, config: Config): Promise<Recovered> {
+export async function recover(
+  directory: string,
+  parameters: ParameterSet,
+  config: Pick<Config, "cycleAgeMaxMs">,
+  openReceipts: (ledger: () => LedgerState) => ReceiptDesk,
+): Promise<Recovered> {
   const options: EngineOptions = { parameters, signatures: signer, config: engineConfigOf(config) };
   const journal = await openJournal(directory, {
     identity: venueIdentity(parameters),
   });
   let engine = Engine.create(options);
+  const receipts = openReceipts(() => engine.ledger);
   // Cycles that the crash kept from the store are put again; the others must be the same to the byte.
   let openFills = 0;
-  const countFill = (): void => {
-    openFills++;
-  };
   const sink: EventSink = {
     ...silentSink,
-    onFill: countFill,
-    onLiquidationFill: countFill,
+    ...receipts.book.events,
+    onFill: (...fill) => {
+      openFills++;
+      receipts.book.events.onFill(...fill);
+    },
+    onLiquidationFill: (...fill) => {
+      openFills++;
+      receipts.book.events.onLiquidationFill(...fill);
+    },
     onCycle: (record) => {
       // A snapshot follows a checkpoint, so every open fill was counted here.
       openFills -= record.fills;
       journal.putCycle(storedCycle(record));
     },
   };
+  // From where the receipts on disk end, which may be before the newest snapshot: the others are made and signed again.
+  const from = journal.latestSnapshot(receipts.storedSequence)?.sequence;
   const { applied } = replay(
     journal,
     {
-      fromSnapshot: "latest",
+      ...(from === undefined ? {} : { fromSnapshot: from }),
       restore: (snapshot) => {
         engine = Engine.restore(snapshot.bytes, options);
+        receipts.restore(engine);
       },
     },
-    (_sequence, bytes) => void engine.apply(decodeCommand(bytes), sink),
+    (sequence, bytes) => {
+      const command = decodeCommand(bytes);
+      receipts.begin(sequence, command);
+      engine.apply(command, sink);
+    },
   );
-  await journal.durable();
-  return { journal, engine, replayed: applied, history: historyOf(journal, engine.ledger, openFills) };
+  receipts.release(await journal.durable());
+  return { journal, engine, replayed: applied, history: historyOf(journal, engine.ledger, openFills), receipts };
 }

@@ -19,7 +19,7 @@ export interface Summary {
 }
 
 export function summaryOf(venue: Venue): Summary {
-  const { source, engine, tally, processes, vault, journal, gatekeeper, claims } = venue.parts;
+  const { source, engine, tally, processes, vault, journal, gatekeeper, claims, receipts } = venue.parts;
   const { proposer, watch } = processes;
   const conservation = vault.conservation(engine.ledger);
   const gap = conservationGap(conservation);
@@ -66,6 +66,7 @@ export function summaryOf(venue: Venue): Summary {
       l1Bytes: proposer?.l1Bytes ?? 0,
       l1Gas: proposer?.l1Gas ?? 0,
     },
+    receipts: { ...receipts.counts },
     finalityMs: tally.finalityMs(),
     finalityClock: { executed: "wall", durable: "wall", posted: "venue", final: "venue" },
     rejections: Object.fromEntries([...tally.rejectionsByCode].sort(([p], [q]) => p - q)),
@@ -101,12 +102,13 @@ function linesOf(json: Record<string, unknown>, problems: readonly string[], vau
 
 /** Deployment file, L1 state, journal and summary: enough to check the run without asking anybody. */
 export async function writeOut(venue: Venue, summary: Summary, out: string): Promise<void> {
-  const { deployment, l1, folder, journal } = venue.parts;
+  const { deployment, l1, folder, journal, receipts } = venue.parts;
   const directory = resolve(out);
   mkdirSync(directory, { recursive: true });
   await writeDeployment(join(directory, "deployment.json"), deployment);
   await l1.embedded.dumpState(join(directory, "l1-state.json"));
   await journal.durable();
+  await receipts.copyTo(join(directory, "receipts"));
   rmSync(join(directory, "journal.bin"), { force: true });
   await exportJournal(journal, join(directory, "journal.bin"));
   await copyFile(folder.run, join(directory, "run.json"));

@@ -10,6 +10,7 @@ import { ExitCode, NodeError } from "../errors.ts";
 import type { VenueView } from "../market/desk.ts";
 import type { MarketSource } from "../market/source.ts";
 import type { TradingFloor } from "../market/traders.ts";
+import type { ReceiptDesk } from "../receipts/desk.ts";
 import type { Sequencer } from "../sequencer.ts";
 import { conservationGap, statusJson, type VenueStatus } from "../status.ts";
 import type { Tally } from "../tally.ts";
@@ -40,6 +41,7 @@ export interface VenueParts {
   lister: SeriesLister;
   tally: Tally;
   outlet: Outlet;
+  receipts: ReceiptDesk;
   sequencer: Sequencer;
   processes: Processes;
   claims: Claims;
@@ -157,8 +159,9 @@ export class Venue {
   }
 
   #submit(command: Command): void {
-    const { tally, sequencer } = this.parts;
+    const { tally, sequencer, receipts } = this.parts;
     tally.beginCommand(sequencer.nextSequence, command.timeMs);
+    receipts.begin(sequencer.nextSequence, command);
     sequencer.submit(command);
   }
 
@@ -177,10 +180,12 @@ export class Venue {
   }
 
   async #snapshot(timeMs: TimestampMs): Promise<void> {
-    const { journal, engine } = this.parts;
+    const { journal, engine, receipts } = this.parts;
     this.#submit({ kind: "checkpoint", timeMs });
     this.#snapshotSequence = journal.lastSequence();
     await journal.writeSnapshot(this.#snapshotSequence, engine.snapshot());
+    // Everything up to the snapshot is durable, so its receipts were released: a recovery may begin here.
+    await receipts.checkpoint(this.#snapshotSequence);
   }
 
   async #show(show: ShowStatus, secondsTotal: number | null): Promise<void> {
@@ -270,10 +275,11 @@ export class Venue {
 
   /** Closes everything; what is enqueued reaches the disk first. */
   async close(): Promise<void> {
-    const { processes, gatekeeper, journal, l1 } = this.parts;
+    const { processes, gatekeeper, journal, l1, receipts } = this.parts;
     await processes.stop();
     await gatekeeper.close();
     await journal.close();
+    await receipts.close();
     await l1.stop();
   }
 }

@@ -9,13 +9,15 @@ import { engineView } from "../../dist/market/engineView.js";
 import { Oracle } from "../../dist/market/oracle.js";
 import { SimulatedSource } from "../../dist/market/simulated.js";
 import { TradingFloor } from "../../dist/market/traders.js";
+import { ReceiptDesk } from "../../dist/receipts/desk.js";
 import { Sequencer } from "../../dist/sequencer.js";
+import { signer } from "../../dist/signatures/signer.js";
 import { Tally } from "../../dist/tally.js";
 import { Gatekeeper } from "../../dist/venue/gatekeeper.js";
 import { Outlet } from "../../dist/venue/outlet.js";
 import { recover, storedCycle } from "../../dist/venue/recovery.js";
 import { Schedule } from "../../dist/venue/schedule.js";
-import { CYCLE_AGE_MS_MAX, oracleKeysOf, parametersOf } from "./venueParameters.mjs";
+import { CYCLE_AGE_MS_MAX, oracleKeysOf, parametersOf, receiptsFolder, SEQUENCER_KEY } from "./venueParameters.mjs";
 
 const [directory, seedText] = process.argv.slice(2);
 const seed = Number(seedText);
@@ -27,7 +29,23 @@ const INSURANCE_MICRO_USDC = 1_000_000_000_000;
 
 const parameters = parametersOf(defaultParameters, seed);
 const source = new SimulatedSource({ seed, selection: { expiriesMax: 4, strikesMax: 4 } });
-const { journal, engine, history } = await recover(directory, parameters, { cycleAgeMaxMs: CYCLE_AGE_MS_MAX });
+const openReceipts = (ledger) =>
+  new ReceiptDesk({
+    folder: receiptsFolder(directory),
+    parameters,
+    ledger,
+    signer,
+    privateKey: SEQUENCER_KEY,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+const { journal, engine, history, receipts } = await recover(
+  directory,
+  parameters,
+  { cycleAgeMaxMs: CYCLE_AGE_MS_MAX },
+  openReceipts,
+);
 
 const floor = new TradingFloor({ source, parameters, seed, stepWallMs: 250, flow: 0.4 });
 const requests = floor.accountsNeeded();
@@ -60,7 +78,7 @@ const tally = new Tally({
   },
 });
 tally.resume(history);
-const outlet = new Outlet(tally, floor);
+const outlet = new Outlet(tally, floor, receipts);
 const sequencer = new Sequencer({ engine, journal, sink: outlet });
 floor.assignAccounts(
   requests.map((_, i) => ({ account: FIRST_ACCOUNT + i, lastNonce: engine.lastNonce(FIRST_ACCOUNT + i) })),
@@ -80,6 +98,7 @@ journal.onDurable(release);
 
 function submit(command) {
   tally.beginCommand(sequencer.nextSequence, command.timeMs);
+  receipts.begin(sequencer.nextSequence, command);
   sequencer.submit(command);
 }
 
@@ -106,6 +125,7 @@ for (;;) {
     snapshotSequence = journal.lastSequence();
     writeSync(1, `snapshot ${snapshotSequence}\n`);
     // Not waited for: commands go on while it is written, and so do kills.
-    snapshot = journal.writeSnapshot(snapshotSequence, engine.snapshot());
+    const written = snapshotSequence;
+    snapshot = journal.writeSnapshot(written, engine.snapshot()).then(() => receipts.checkpoint(written));
   }
 }

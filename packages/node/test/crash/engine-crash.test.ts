@@ -14,6 +14,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { signer } from "../../src/signatures/signer.ts";
 import { kindName } from "../../src/venue/history.ts";
 import { buildPackages, isLong, randomFrom, testDirectory, testSeed } from "./build.ts";
+import { auditReceipts } from "./receiptsAudit.ts";
 import { CYCLE_AGE_MS_MAX, parametersOf } from "./venueParameters.mjs";
 
 const KILLS = isLong ? 200 : 20;
@@ -188,6 +189,7 @@ it(`engine and journal survive ${KILLS} kills`, { timeout: 3_600_000 }, async ()
   let killedBeforeReady = 0;
   let attempts = 0;
   let failures = 1;
+  let receipts = 0;
   try {
     while (attempts < KILLS) {
       const moment = (["running", "start", "snapshot", "trading"] as const)[attempts % 4] as Moment;
@@ -217,7 +219,9 @@ it(`engine and journal survive ${KILLS} kills`, { timeout: 3_600_000 }, async ()
     const reader = openJournalReader(directory);
     const whole = Engine.create(options);
     replay(reader, {}, (_sequence, bytes) => void whole.apply(decodeCommand(bytes), silentSink));
+    receipts = await auditReceipts(reader, directory, options);
     await reader.close();
+    expect(receipts, `seed ${seed}`).toBeGreaterThan(auditor.fills);
     expect(whole.ledger.root(), `seed ${seed}`).toBe(auditor.root);
     // The test says nothing where nothing was traded, settled or snapshot.
     expect(auditor.fills, `seed ${seed}`).toBeGreaterThan(100);
@@ -226,7 +230,7 @@ it(`engine and journal survive ${KILLS} kills`, { timeout: 3_600_000 }, async ()
     failures = 0;
   } finally {
     const { sequence: commands, fills, cyclesCompared, snapshotsCompared } = auditor;
-    const details = { killedBeforeReady, moments, commands, fills, cyclesCompared, snapshotsCompared };
+    const details = { killedBeforeReady, moments, commands, fills, cyclesCompared, snapshotsCompared, receipts };
     console.log(JSON.stringify({ name: "engine-crash", seed, attempts, failures, ...details }));
   }
 });
