@@ -91,6 +91,18 @@ const count = (counts: Counts, key: string): void => {
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
 
+/** Loans that end with the next cycle: a judged stream applies to the ledger alone. */
+class Loans {
+  readonly #open: (() => void)[] = [];
+
+  add(undo: () => void): void {
+    this.#open.push(undo);
+  }
+  end(): void {
+    for (const undo of this.#open.splice(0)) undo();
+  }
+}
+
 /** Counts verdicts by kind and code, and the states of the world. */
 function counted(
   counts: Counts,
@@ -112,6 +124,7 @@ function counted(
 
 export class CountedStream extends JudgedStream {
   readonly counts: Counts = {};
+  readonly #loans = new Loans();
   readonly #kinds: ReadonlyMap<number, string>;
 
   constructor(random: Random, judge: Judge, kinds: ReadonlyMap<number, string>) {
@@ -121,7 +134,14 @@ export class CountedStream extends JudgedStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
-    return counted(this.counts, this.state, payload, () => super.apply(payload), this.#kinds);
+    const verdict = counted(this.counts, this.state, payload, () => super.apply(payload), this.#kinds);
+    this.#loans.end();
+    return verdict;
+  }
+
+  override lendCash(from: number, to: number, amount: number): void {
+    this.shiftCash(from, to, amount);
+    this.#loans.add(() => this.shiftCash(to, from, amount));
   }
 }
 
@@ -161,6 +181,7 @@ export class ExtremeStream extends CountedStream {
 
 export class CountedWideStream extends JudgedWideStream {
   readonly counts: Counts = {};
+  readonly #loans = new Loans();
   readonly #kinds: ReadonlyMap<number, string>;
 
   constructor(random: Random, judge: Judge, kinds: ReadonlyMap<number, string>) {
@@ -170,7 +191,14 @@ export class CountedWideStream extends JudgedWideStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
-    return counted(this.counts, this.state, payload, () => super.apply(payload), this.#kinds);
+    const verdict = counted(this.counts, this.state, payload, () => super.apply(payload), this.#kinds);
+    this.#loans.end();
+    return verdict;
+  }
+
+  override lendCash(from: number, to: number, amount: number): void {
+    this.shiftCash(from, to, amount);
+    this.#loans.add(() => this.shiftCash(to, from, amount));
   }
 }
 
@@ -216,7 +244,8 @@ const WIDE_ATTEMPTS = 12;
 export async function runWideStream(stream: CountedWideStream): Promise<Counts> {
   stream.fill();
   for (let attempt = 0; attempt < WIDE_ATTEMPTS; attempt++) {
-    stream.oneMore();
+    if (attempt % 2 === 0) stream.oneMore();
+    else stream.oneMoreByBid();
     // A full account's witness is large: few fit one request.
     await stream.judge.compare();
   }
