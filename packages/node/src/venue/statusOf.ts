@@ -27,7 +27,7 @@ class Rate {
 const rates = new WeakMap<Venue, { messages: Rate; fills: Rate }>();
 
 export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueStatus {
-  const { config, source, engine, tally, processes, vault, journal } = venue.parts;
+  const { config, source, engine, tally, processes, vault, journal, exposure, receipts } = venue.parts;
   const { proposer, watch } = processes;
   let rate = rates.get(venue);
   if (rate === undefined) rates.set(venue, (rate = { messages: new Rate(), fills: new Rate() }));
@@ -79,6 +79,8 @@ export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueSt
       verdict: processes.fault !== null ? "fault" : (watch?.batchesCompared ?? 0) > 0 ? "agrees" : "waiting",
       detail: processes.fault ?? "",
     },
+    admission: exposure.status,
+    receipts: { ...receipts.counts },
     liquidations: tally.liquidations,
     fundingEvents: tally.fundingEvents,
     expiries: tally.expiries,
