@@ -168,7 +168,6 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
 export class L1Stream extends Stream {
   readonly kept: SoundCycle[] = [];
   readonly #choices = new Random(7);
-  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
@@ -176,24 +175,18 @@ export class L1Stream extends Stream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const verdict = keep(this, this.kept, cycle, this.#choices);
-    for (const undo of this.#loans.splice(0)) undo();
+    this.undoLoans();
     return verdict;
   }
 
   override shiftCash(from: number, to: number, amount: number): void {
     if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 
 export class L1WideStream extends WideStream {
   readonly kept: SoundCycle[] = [];
   readonly #choices = new Random(7);
-  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
@@ -201,17 +194,12 @@ export class L1WideStream extends WideStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const verdict = keep(this, this.kept, cycle, this.#choices);
-    for (const undo of this.#loans.splice(0)) undo();
+    this.undoLoans();
     return verdict;
   }
 
   override shiftCash(from: number, to: number, amount: number): void {
     if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 

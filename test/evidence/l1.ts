@@ -92,6 +92,8 @@ export interface SimulatedAnswer {
 export interface Simulation {
   calls: readonly SimulatedCall[];
   code?: { address: Address; code: Hex };
+  /** The block's time is not before it. */
+  timeMs?: number;
 }
 
 interface RpcSimulatedCall {
@@ -250,10 +252,12 @@ export class EvidenceL1 {
 
   /** Each in a block of its own after the latest, by eth_simulateV1: thousands of batches can be tried after one parent. */
   async simulate(simulations: readonly Simulation[]): Promise<SimulatedAnswer[][]> {
-    const requests = simulations.map(({ calls, code }, id) => {
+    const requests = simulations.map(({ calls, code, timeMs = 0 }, id) => {
       const stateOverrides = code === undefined ? {} : { [code.address]: { code: code.code } };
       const list = calls.map(({ from, to, data, value }) => ({ from, to, data, value: numberToHex(value ?? 0n) }));
-      const blockStateCalls = [{ stateOverrides, calls: list }];
+      const seconds = Math.max(this.#nowSeconds + 1, Math.ceil(timeMs / 1000));
+      const blockOverrides = { time: numberToHex(seconds) };
+      const blockStateCalls = [{ blockOverrides, stateOverrides, calls: list }];
       return {
         length: calls.reduce((sum, { data }) => sum + data.length, code?.code.length ?? 0),
         body: {
