@@ -14,6 +14,27 @@ function number(text: string): number {
 const dataDir = (): Option => new Option("--data-dir <dir>", "folder of the venue's journal and state");
 const json = (): Option => new Option("--json", "print one JSON object as the last line");
 
+const l1 = (): Option => new Option("--l1 <url>", "JSON-RPC URL of the L1");
+const l1State = (): Option =>
+  new Option(
+    "--l1-state <file>",
+    "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+  );
+const deployment = (): Option =>
+  new Option("--deployment <file>", "deployment file of the venue").makeOptionMandatory();
+const keyFile = (): Option =>
+  new Option("--key-file <file>", "file with the private key to send with (or the environment's TIDEMARK_KEY)");
+const outbox = (): Option =>
+  new Option(
+    "--outbox <dir>",
+    "where transactions are kept until they are final; one folder a key (default: beside the deployment file)",
+  );
+const gasPriceMax = (): Option =>
+  new Option(
+    "--gas-price-max-gwei <gwei>",
+    "most that is paid a gas when a batch is about to become final (default 500)",
+  ).argParser(number);
+
 /** Runs a handler, loaded only when it is called for: `--help` stays fast. */
 async function run(load: () => Promise<Handler>, flags: Flags): Promise<void> {
   try {
@@ -71,17 +92,34 @@ function upCommand(program: Command): void {
 function verificationCommands(program: Command): void {
   program
     .command("watch")
-    .description("re-execute every posted batch from the L1 alone and compare every state root")
-    .option("--l1 <url>", "JSON-RPC URL of the L1")
-    .option(
-      "--l1-state <file>",
-      "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+    .description(
+      "re-execute every posted batch from the L1 alone, compare every state root, and with a key challenge what is wrong",
     )
-    .requiredOption("--deployment <file>", "deployment file of the venue")
-    .option("--once", "check what is posted now and end")
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .option("--once", "check what is posted now and end; challenges nothing")
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
     .addOption(json())
     .addOption(new Option("--ipc").hideHelp())
     .action((flags: Flags) => run(async () => (await import("./commands/watch.ts")).watch, flags));
+  program
+    .command("challenge")
+    .description("prove on the L1 that a batch is wrong: one call, built from the L1 and the deployment file alone")
+    .argument("<batch>", "batch number", number)
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
+    .option("--dry-run", "find the fault and say what would be sent; needs no key")
+    .addOption(json())
+    .action((batch: number, flags: Flags) =>
+      run(async () => (await import("./commands/challenge.ts")).challenge, { ...flags, batch }),
+    );
   program
     .command("replay")
     .description("replay a venue's journal and compare the state root of every cycle")
@@ -188,7 +226,7 @@ function escapeCommands(program: Command): void {
 
 const program = new Command("tidemark")
   .description(
-    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug.",
+    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
   )
   .version("0.1.0")
   .showHelpAfterError()
