@@ -8,6 +8,7 @@ import {
   type Hash,
   type InboundEntry,
   type LedgerState,
+  type ParameterSet,
 } from "@tidemark/ledger";
 import {
   accountFaultCells,
@@ -48,6 +49,8 @@ export interface SoundCycle {
    * nobody challenges it, and who re-executes moves the same.
    */
   moved: ((state: LedgerState) => void) | null;
+  /** The set that it made the state's; null = as before. */
+  changedParameters: ParameterSet | null;
 }
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
@@ -161,6 +164,7 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
     ...witnesses,
     entries,
     moved: null,
+    changedParameters: name === "admin" ? state.parameters : null,
   });
   return verdict;
 }
@@ -221,10 +225,18 @@ export interface PostedCycles {
   cycles: readonly SoundCycle[];
 }
 
+/** The dispute contract finds every parameter set that these cycles made the state's. */
+export async function registerChanged(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<void> {
+  for (const { changedParameters } of cycles) {
+    if (changedParameters !== null) await l1.registerParameters(changedParameters);
+  }
+}
+
 /** Posts sound cycles as one batch; what they consume goes into the queue first. */
 export async function postSound(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<PostedCycles> {
   await l1.queue(cycles.flatMap(({ entries }) => entries));
   const batch = buildBatch(l1.tip, sourceCyclesOf(l1.tip, cycles), l1.deployment.parameters.domain);
   await l1.post(batch);
+  await registerChanged(l1, cycles);
   return { batch, cycles };
 }

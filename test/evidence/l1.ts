@@ -5,16 +5,20 @@ import {
   type Deployment,
   deployVenue,
   developmentAccount,
+  disputeAbi,
   type EmbeddedL1,
   type L1Client,
+  parameterStoreAbi,
+  parameterStoreBytecode,
   startEmbeddedL1,
   transactAll,
 } from "@tidemark/chain";
-import { LedgerState } from "@tidemark/ledger";
+import { encodeParameters, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type Batch, type BatchTip, encodePostBatch, genesisTip, tipAfter } from "@tidemark/settlement";
 import {
   type Address,
+  encodeDeployData,
   encodeFunctionData,
   type Hex,
   type LocalAccount,
@@ -200,6 +204,26 @@ export class EvidenceL1 {
     const { timeMs, ...rest } = call;
     const [receipt] = await transactAll(this.client, [rest], { mine: () => this.mine(timeMs) });
     return receipt as TransactionReceipt;
+  }
+
+  /** Places a changed parameter set where the dispute contract finds it, as anybody may. */
+  async registerParameters(parameters: ParameterSet): Promise<void> {
+    const { challenger } = this;
+    const args = [bytesToHex(encodeParameters(parameters))] as const;
+    const data = encodeDeployData({ abi: parameterStoreAbi, bytecode: parameterStoreBytecode, args });
+    const mine = { mine: () => this.mine() };
+    const creation = { sender: challenger, data, gas: QUEUE_GAS, what: "parameter store" };
+    const [receipt] = await transactAll(this.client, [creation], mine);
+    const store = receipt?.contractAddress;
+    if (store === undefined || store === null) throw new Error("no parameter store");
+    const call = encodeFunctionData({ abi: disputeAbi, functionName: "registerParameters", args: [store] });
+    await this.send({
+      sender: challenger,
+      to: this.deployment.dispute,
+      data: call,
+      gas: QUEUE_GAS,
+      what: "registration",
+    });
   }
 
   /** Posts the batch and continues from it. @throws ChainError when the batch chain refuses it */
