@@ -27,7 +27,14 @@ import {
   testUsdcAbi,
   testUsdcBytecode,
 } from "./generated/contracts.ts";
-import { disputeAbi, disputeBytecode, parameterStoreAbi, parameterStoreBytecode } from "./generated/dispute.ts";
+import {
+  affirmationAbi,
+  affirmationBytecode,
+  disputeAbi,
+  disputeBytecode,
+  parameterStoreAbi,
+  parameterStoreBytecode,
+} from "./generated/dispute.ts";
 import { escapeAbi, escapeBytecode } from "./generated/escape.ts";
 import { receiptCourtAbi, receiptCourtBytecode } from "./generated/receipts.ts";
 import { ruleCode } from "./generated/rules.ts";
@@ -48,8 +55,6 @@ export interface DeployOptions extends WaitOptions, GivenTerms {
   governor?: Address;
   /** An ERC-20 of 6 decimals; absent = a test token that anybody may mint is deployed. */
   token?: Address;
-  /** Proofs that batches are right. */
-  affirmation?: Address;
 }
 
 type ContractName =
@@ -60,6 +65,7 @@ type ContractName =
   | "insurancePool"
   | "stakeRegistry"
   | "dispute"
+  | "affirmation"
   | "batchChain"
   | "custody"
   | "escape"
@@ -154,7 +160,22 @@ function creationsOf(options: DeployOptions): Creation[] {
       name: "dispute",
       abi: disputeAbi as Abi,
       bytecode: disputeBytecode,
-      args: ({ at }) => [at("batchChain"), at("parameterStore"), KNOWN_KINDS, RULE_KINDS.map((kind) => at(kind))],
+      args: ({ at }) => [
+        {
+          batchChain: at("batchChain"),
+          parameters: at("parameterStore"),
+          knownKinds: KNOWN_KINDS,
+          stakeRegistry: at("stakeRegistry"),
+          escape: at("escape"),
+        },
+        RULE_KINDS.map((kind) => at(kind)),
+      ],
+    },
+    {
+      name: "affirmation",
+      abi: affirmationAbi as Abi,
+      bytecode: affirmationBytecode,
+      args: ({ at }) => [at("batchChain"), at("dispute")],
     },
     {
       name: "batchChain",
@@ -169,7 +190,7 @@ function creationsOf(options: DeployOptions): Creation[] {
           finalityPolicy: at("policy"),
           proposerPolicy: at("stakeRegistry"),
           dispute: at("dispute"),
-          affirmation: options.affirmation ?? zeroAddress,
+          affirmation: at("affirmation"),
         },
       ],
     },
@@ -293,6 +314,7 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
     parameterStore: at("parameterStore"),
     rules: Object.fromEntries(RULE_KINDS.map((kind) => [kind, at(kind)])) as Record<RuleKind, Address>,
     dispute: at("dispute"),
+    affirmation: at("affirmation"),
     stakeRegistry: at("stakeRegistry"),
     insurancePool: at("insurancePool"),
     escape: at("escape"),
