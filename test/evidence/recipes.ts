@@ -2,6 +2,12 @@
 import { type Cycle, RejectionCode } from "@tidemark/ledger";
 import type { Random } from "../../packages/ledger/test/random.ts";
 import { crossEntries, type Recipe, randomCross } from "../../packages/ledger/test/stream/building.ts";
+import {
+  ADMIN_FAULTS,
+  CREDIT_FAULTS,
+  FORCED_OUTCOMES,
+  GOVERNANCE_VALID,
+} from "../../packages/ledger/test/stream/recipes-governance.ts";
 import { LIQUIDATION_FAULTS } from "../../packages/ledger/test/stream/recipes-liquidation.ts";
 import { EXPIRY_FAULTS, REPORT_FAULTS, ROWS_FAULTS } from "../../packages/ledger/test/stream/recipes-oracle.ts";
 import {
@@ -12,6 +18,12 @@ import {
 } from "../../packages/ledger/test/stream/recipes-others.ts";
 import { TRADE_FAULTS } from "../../packages/ledger/test/stream/recipes-trade.ts";
 import { DUTIES, VALID } from "../../packages/ledger/test/stream/recipes-valid.ts";
+import {
+  ADL_FAULTS,
+  AUCTION_FAULTS,
+  BANKRUPTCY_FAULTS,
+  WATERFALL_VALID,
+} from "../../packages/ledger/test/stream/recipes-waterfall.ts";
 import type { Stream } from "../../packages/ledger/test/stream/stream.ts";
 
 const FAULT_SHARE = 0.4;
@@ -41,7 +53,14 @@ export const FAULTS: readonly (readonly [number, Recipe])[] = [
   ...INBOUND_FAULTS,
   ...INBOUND_OUTCOMES,
   ...OUTBOUND_FAULTS,
+  ...AUCTION_FAULTS,
+  ...BANKRUPTCY_FAULTS,
+  ...ADL_FAULTS,
+  ...CREDIT_FAULTS,
+  ...ADMIN_FAULTS,
+  ...FORCED_OUTCOMES,
 ];
+export const SOUND: readonly (readonly [number, Recipe])[] = [...VALID, ...WATERFALL_VALID, ...GOVERNANCE_VALID];
 
 /** Codes that are still wanted come first: rare states come and go. */
 function fault(stream: Stream, wanted: ReadonlySet<number>): Recipe {
@@ -53,9 +72,9 @@ function fault(stream: Stream, wanted: ReadonlySet<number>): Recipe {
 }
 
 function weighted(random: Random): Recipe {
-  const total = VALID.reduce((sum, [weight]) => sum + weight, 0);
+  const total = SOUND.reduce((sum, [weight]) => sum + weight, 0);
   let left = random.next() * total;
-  for (const [weight, recipe] of VALID) {
+  for (const [weight, recipe] of SOUND) {
     left -= weight;
     if (left < 0) return recipe;
   }

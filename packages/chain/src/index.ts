@@ -12,6 +12,8 @@ export * from "./deployTerms.ts";
 export * from "./disputeClient.ts";
 export * from "./embedded.ts";
 export * from "./errors.ts";
+export * from "./escapeClient.ts";
+export * from "./escapeReader.ts";
 export * from "./generated/contracts.ts";
 export * from "./generated/dispute.ts";
 export * from "./generated/escape.ts";

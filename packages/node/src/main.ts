@@ -161,6 +161,69 @@ function lookCommands(program: Command): void {
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
 }
 
+/** What every command needs that sends a transaction of its user. */
+function sends(command: Command): Command {
+  return command
+    .requiredOption("--l1 <url>", "JSON-RPC URL of the L1")
+    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .option("--key-file <file>", "file that holds the private key of the sender")
+    .option("--development-key <label>", "instead: a key that anybody can derive, for an L1 without value");
+}
+
+function forceCommands(program: Command): void {
+  const force = program.command("force").description("queue an entry that the venue must consume before its deadline");
+  sends(force.command("withdrawal"))
+    .description("withdraw as far as the account's margin allows, without the venue's consent")
+    .requiredOption("--account <number>", "account", number)
+    .requiredOption("--amount-micro-usdc <amount>", "most to withdraw", number)
+    .option("--recipient <address>", "who is paid; the sender unless given")
+    .action((flags: Flags) => run(async () => (await import("./commands/force.ts")).forceWithdrawal, flags));
+  sends(force.command("close"))
+    .description("put a reduce-only order of the owner on the book")
+    .requiredOption("--account <number>", "account", number)
+    .requiredOption("--instrument <number>", "instrument", number)
+    .requiredOption("--lots <lots>", "signed: a buy is positive", number)
+    .requiredOption("--limit-price-ticks <ticks>", "worst price", number)
+    .requiredOption("--nonce <nonce>", "a free place in the account's order ring", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/force.ts")).forceClose, flags));
+  sends(force.command("liquidation"))
+    .description("have any account put up for auction if it is below maintenance")
+    .requiredOption("--account <number>", "account", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/force.ts")).forceLiquidation, flags));
+}
+
+function escapeCommands(program: Command): void {
+  const group = program.command("escape").description("the end of a failed venue: freeze, register by proof, be paid");
+  group
+    .command("rehearse")
+    .description("end a copy of the venue: freeze it, register and pay everybody, compare every figure")
+    .argument("<folder>", "data folder of a venue, running or not, or the --out folder of a run")
+    .option("--out <dir>", "leave the report, the deployment file and the copy's L1 state here")
+    .option("--no-marks", "without closing marks of the oracles: the last final ones count")
+    .option("--mark-shift-ppb <ppb>", "move every closing mark by so many parts per billion", number)
+    .addOption(json())
+    .action((source: string, flags: Flags) =>
+      run(async () => (await import("./commands/escape.ts")).escapeRehearse, { ...flags, source }),
+    );
+  group
+    .command("status")
+    .description("show where the escape stands")
+    .requiredOption("--l1 <url>", "JSON-RPC URL of the L1")
+    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeStatus, flags));
+  sends(group.command("freeze"))
+    .description("freeze a venue that missed the deadline of a forced entry")
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeFreeze, flags));
+  sends(group.command("register"))
+    .description("fix the anchor when it is time, then register everything that has not registered")
+    .option("--account <number>", "this account alone", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeRegister, flags));
+  sends(group.command("pay"))
+    .description("close the books when it is time, then pay everything that is due")
+    .option("--account <number>", "this account alone", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapePay, flags));
+}
+
 const program = new Command("tidemark")
   .description(
     "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
@@ -173,4 +236,6 @@ const program = new Command("tidemark")
 upCommand(program);
 verificationCommands(program);
 lookCommands(program);
+forceCommands(program);
+escapeCommands(program);
 await program.parseAsync();

@@ -5,6 +5,8 @@ export * from "./checkedAccounts.ts";
 export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";
+export * from "./escape.ts";
+export * from "./escapeProof.ts";
 export * from "./fault.ts";
 export * from "./insurance.ts";
 export * from "./plan.ts";

@@ -130,7 +130,7 @@ export function takeFrom(
   return wrong === null ? null : takeOf(stream.venue, { ...spec, ...wrong });
 }
 
-/** An epoch of the underlying is open; null when the report was refused. */
+/** Opens an epoch of the underlying where none is; false when the report was refused. */
 export function opened(stream: Stream, underlying: typeof BTC): boolean {
   if (stream.openEpochs().includes(underlying)) return true;
   stream.venue.advance(1);
@@ -138,7 +138,13 @@ export function opened(stream: Stream, underlying: typeof BTC): boolean {
 }
 
 export function closeEpochs(stream: Stream): void {
-  for (const underlying of [BTC, ETH]) if (stream.openEpochs().includes(underlying)) stream.closeEpoch(underlying);
+  for (const underlying of [BTC, ETH]) {
+    if (!stream.openEpochs().includes(underlying)) continue;
+    for (const cycle of stream.venue.rows(underlying)) {
+      const instruments = cycle.instruments.filter((number) => !stream.isDark(number));
+      if (instruments.length > 0 || cycle.closesEpoch) stream.apply({ ...cycle, instruments });
+    }
+  }
 }
 
 /** Underlyings of an account's positions. */

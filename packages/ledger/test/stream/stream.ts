@@ -109,17 +109,19 @@ export class Stream {
     const decoding = decodeCycle(payload, this.venue.parameters.domain);
     const verdict = this.venue.applyPayload(payload);
     this.coverage.cycles += 1;
+    // A payload with a changed byte may have moved the ledger's clock.
+    this.venue.timeMs = Math.max(this.venue.timeMs, this.state.globals.timeMs);
     if (!verdict.ok) {
       Coverage.add(this.coverage.codes, verdict.rejection.code);
       if (this.state.root() !== before) throw new Error(`rejection ${verdict.rejection.name} moved the root`);
     }
     if (!decoding.ok) {
-      for (const undo of this.#afterwards.splice(0)) undo();
+      this.undoLoans();
       if (verdict.ok || verdict.rejection.code !== decoding.code) throw new Error("undecodable payload was applied");
       return verdict;
     }
     const expected = this.reference.apply(decoding.cycle);
-    for (const undo of this.#afterwards.splice(0)) undo();
+    this.undoLoans();
     const said = verdict.ok ? "accepted" : `${verdict.rejection.code} at account ${verdict.rejection.account}`;
     const wanted = expected.ok ? "accepted" : `${expected.fault.code} at account ${expected.fault.account}`;
     if (said !== wanted) throw new Error(`${decoding.cycle.kind}: ledger ${said}, reference ${wanted}`);
@@ -237,6 +239,11 @@ export class Stream {
     draft.editAccount(from).cash = micro(draft.editAccount(from).cash - amount);
     draft.editAccount(to).cash = micro(draft.editAccount(to).cash + amount);
     draft.commit();
+    this.syncReference();
+  }
+
+  /** The reference's state follows what was written by hand. */
+  protected syncReference(): void {
     this.reference.state = referenceOf(this.state);
   }
 
@@ -244,6 +251,11 @@ export class Stream {
   lendCash(from: number, to: number, amount: number): void {
     this.shiftCash(from, to, amount);
     this.#afterwards.push(() => this.shiftCash(to, from, amount));
+  }
+
+  /** What was lent for a cycle goes back once it was applied, by whomever. */
+  undoLoans(): void {
+    for (const undo of this.#afterwards.splice(0)) undo();
   }
 
   listSeries(underlying: typeof BTC, inMs: number): void {

@@ -50,20 +50,30 @@ export class ReceiptBook {
       this.#cancelled(account, replaces);
       this.#accepted(account, nonce, openLots);
     },
-    onFill: (maker, makerNonce, taker, takerNonce, instrument, price, lots, takerSide) => {
+    onFill: (maker, makerNonce, taker, takerNonce, instrument, price, lots, takerSide, _makerFee, _takerFee, cycle) => {
       this.#filled(maker, makerNonce, instrument, -takerSide, price, lots);
       this.#filled(taker, takerNonce, instrument, takerSide, price, lots);
+      this.#onNotional(cycle, this.#notionalOf(instrument, price, lots));
     },
-    onLiquidationFill: (maker, makerNonce, _account, instrument, price, lots, side) =>
-      this.#filled(maker, makerNonce, instrument, -side, price, lots),
+    onLiquidationFill: (maker, makerNonce, _account, instrument, price, lots, side, _makerFee, _penalty, cycle) => {
+      this.#filled(maker, makerNonce, instrument, -side, price, lots);
+      this.#onNotional(cycle, this.#notionalOf(instrument, price, lots));
+    },
     onCancelled: (_orderId, account, nonce) => this.#cancelled(account, nonce),
   };
   #due: DueReceipt[] = [];
   #sequence = 0;
   #command: Command | null = null;
 
-  /** `ledger` is asked anew each time: a recovery replaces the engine. */
-  constructor(parameters: ParameterSet, ledger: () => LedgerState) {
+  readonly #onNotional: (cycle: number, notionalMicroUsdc: number) => void;
+
+  /** `ledger` is asked anew each time: a recovery replaces the engine. `onNotional` hears of every fill. */
+  constructor(
+    parameters: ParameterSet,
+    ledger: () => LedgerState,
+    onNotional: (cycle: number, notionalMicroUsdc: number) => void = () => undefined,
+  ) {
+    this.#onNotional = onNotional;
     this.#parameters = parameters;
     this.#ledger = ledger;
     this.#separator = domainSeparator(parameters);
@@ -105,10 +115,8 @@ export class ReceiptBook {
   /** `side` is the order's: +1 buys, −1 sells. */
   #filled(account: number, nonce: number, instrument: number, side: number, price: number, lots: number): void {
     const live = this.#find(account, nonce);
-    const cell = this.#ledger().instrument(instrument);
-    assert(cell !== undefined, "a filled instrument exists");
     live.filledLots += lots;
-    live.filledCash -= side * price * lots * cell.tickValueMicroUsdc;
+    live.filledCash -= side * this.#notionalOf(instrument, price, lots);
     live.openLots -= lots;
     this.#owe("fill", live);
     if (live.openLots === 0) this.#remove(account, nonce);
@@ -118,6 +126,12 @@ export class ReceiptBook {
     const live = this.#find(account, nonce);
     this.#owe("cancel", live);
     this.#remove(account, nonce);
+  }
+
+  #notionalOf(instrument: number, price: number, lots: number): number {
+    const cell = this.#ledger().instrument(instrument);
+    assert(cell !== undefined, "a filled instrument exists");
+    return price * lots * cell.tickValueMicroUsdc;
   }
 
   #enter(order: Order, openLots: number, filledLots: number, filledCash: number, known?: Hash): void {

@@ -14,8 +14,10 @@ import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
+import { ExitCode, NodeError } from "../errors.ts";
 import type { OracleKey } from "../market/oracle.ts";
 import { floorKey } from "../market/traders.ts";
+import { fillStake } from "../receipts/stake.ts";
 import { signer } from "../signatures/signer.ts";
 import type { VenueL1 } from "./l1.ts";
 
@@ -24,6 +26,7 @@ const ORACLE_QUORUM = 2;
 const BOND_WEI = 10n ** 17n;
 const FORCED_PERIOD_SECONDS = 24 * 3_600;
 const GAS_MONEY_WEI = 10n ** 21n;
+const MICRO_PER_USDC = 1_000_000n;
 /** Rows live through a few missed reports, not longer. */
 const REPORTS_IN_MARK_AGE = 4;
 
@@ -59,6 +62,7 @@ export function writeChallengerKey(folder: DataFolder): void {
   writeFileWhole(folder.challengerKey, `${developmentKey(CHALLENGER_LABEL)}\n`);
 }
 
+/** Of the account above. */
 export function sequencerKey(): Uint8Array {
   return hexToBytes(developmentKey(SEQUENCER_LABEL));
 }
@@ -76,8 +80,23 @@ function parametersOf(config: Config, seed: number, chainId: number): ParameterS
     treasuryOwner: OPERATOR.treasury.address.toLowerCase() as Address,
     insuranceOwner: OPERATOR.treasury.address.toLowerCase() as Address,
   });
+  // A fill settles in a cycle that is as old as this at most: its receipt must not fall due before.
+  if (config.cycleAgeMaxMs >= parameters.receiptPeriodMs) {
+    throw new NodeError("CONFIG_INVALID", `cycleAgeMaxMs: must stay below ${parameters.receiptPeriodMs}`, {
+      exitCode: ExitCode.usage,
+    });
+  }
   const markAgeMaxMs = Math.max(parameters.risk.markAgeMaxMs, REPORTS_IN_MARK_AGE * config.reportIntervalMs);
   return { ...parameters, risk: { ...parameters.risk, markAgeMaxMs } };
+}
+
+/** @throws NodeError when the deployment's receipts are signed by a key that is not ours */
+function requireOwnSequencer({ sequencer }: Deployment): void {
+  const own = signer.addressOf(sequencerKey());
+  if (sequencer.toLowerCase() === own) return;
+  throw new NodeError("NOT_THE_SEQUENCER", `the deployment names the sequencer ${sequencer}, our key is of ${own}`, {
+    exitCode: ExitCode.environment,
+  });
 }
 
 export async function openContracts(
@@ -89,6 +108,7 @@ export async function openContracts(
   if (existsSync(folder.deployment)) {
     const deployment = await readDeployment(folder.deployment);
     await checkDeployment(l1.client, deployment);
+    requireOwnSequencer(deployment);
     return deployment;
   }
   // A life that was killed on the way may have left creations in the pool: they would take the nonces that addresses follow from.
@@ -106,6 +126,8 @@ export async function openContracts(
     forcedPeriodSeconds: FORCED_PERIOD_SECONDS,
     mine: () => l1.mineNext(),
   });
+  const stake = BigInt(config.sequencerStakeUsdc) * MICRO_PER_USDC;
+  await fillStake(l1.client, deployment, OPERATOR.deployer, stake, { mine: () => l1.mineNext() });
   await writeDeployment(folder.deployment, deployment);
   return deployment;
 }

@@ -34,7 +34,7 @@ function verdictOf({ fault, challenging, watch }: Processes): VenueStatus["watch
 }
 
 export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueStatus {
-  const { config, source, engine, tally, processes, vault, journal } = venue.parts;
+  const { config, source, engine, tally, processes, vault, journal, exposure, receipts } = venue.parts;
   const { proposer, watch } = processes;
   let rate = rates.get(venue);
   if (rate === undefined) rates.set(venue, (rate = { messages: new Rate(), fills: new Rate() }));
@@ -87,6 +87,8 @@ export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueSt
       batchesDropped: watch?.batchesDropped ?? 0,
       detail: processes.fault ?? processes.challenging ?? "",
     },
+    admission: exposure.status,
+    receipts: { ...receipts.counts },
     liquidations: tally.liquidations,
     fundingEvents: tally.fundingEvents,
     expiries: tally.expiries,

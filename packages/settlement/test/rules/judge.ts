@@ -9,6 +9,7 @@ import {
   checkedAccounts,
   encodeWitness,
   isCheckedEverywhere,
+  kindNameOf,
   rootFaultCells,
 } from "../../src/index.ts";
 import { type ListAnswer, RULES, type RuleAnswer, type RuleCall, type RuleEvm } from "./evm.ts";
@@ -91,10 +92,9 @@ export class Judge {
     this.#random = random;
   }
 
-  /** `apply` applies the payload to the stream's ledger. */
-  observe(stream: Stream, payload: Uint8Array, apply: () => CycleVerdict): CycleVerdict {
+  /** `apply` applies the payload to the ledger whose state that is. */
+  observe(state: LedgerState, payload: Uint8Array, apply: () => CycleVerdict): CycleVerdict {
     const kind = payload[1] ?? 0;
-    const { state } = stream;
     const preStateRoot = state.root();
     const decoding = decodeCycle(payload, state.parameters.domain);
     const decoded = decoding.ok ? decoding.cycle : null;
@@ -230,13 +230,13 @@ const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof U
  */
 function applyWithoutReference(stream: Stream, payload: Uint8Array): CycleVerdict {
   const verdict = stream.venue.applyPayload(payload);
+  stream.undoLoans();
   stream.coverage.cycles += 1;
   if (!verdict.ok) {
     Coverage.add(stream.coverage.codes, verdict.rejection.code);
     return verdict;
   }
-  const kind = decodeCycle(payload, stream.venue.parameters.domain);
-  if (kind.ok) Coverage.add(stream.coverage.accepted, kind.cycle.kind);
+  Coverage.add(stream.coverage.accepted, kindNameOf(payload) ?? "");
   stream.coverage.acceptedTotal += 1;
   for (const { code } of verdict.outcomes) Coverage.add(stream.coverage.outcomes, code);
   return verdict;
@@ -252,8 +252,11 @@ export class JudgedStream extends Stream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
-    return this.judge.observe(this, payload, () => applyWithoutReference(this, payload));
+    return this.judge.observe(this.state, payload, () => applyWithoutReference(this, payload));
   }
+
+  /** Nothing is compared with it. */
+  protected override syncReference(): void {}
 }
 
 export class JudgedWideStream extends WideStream {
@@ -266,6 +269,8 @@ export class JudgedWideStream extends WideStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
-    return this.judge.observe(this, payload, () => applyWithoutReference(this, payload));
+    return this.judge.observe(this.state, payload, () => applyWithoutReference(this, payload));
   }
+
+  protected override syncReference(): void {}
 }
