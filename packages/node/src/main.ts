@@ -1,6 +1,7 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -135,4 +136,5 @@ const program = new Command("tidemark")
 upCommand(program);
 verificationCommands(program);
 lookCommands(program);
+stakeCommands(program, run);
 await program.parseAsync();
