@@ -71,7 +71,8 @@ async function judge(l1: EvidenceL1, attempts: readonly Attempt[], record: UnitR
 function byKind(posted: readonly PostedCycles[]): Map<string, { posted: PostedCycles; index: number }[]> {
   const kinds = new Map<string, { posted: PostedCycles; index: number }[]>();
   for (const one of posted) {
-    one.cycles.forEach(({ name }, index) => {
+    one.cycles.forEach(({ name, moved }, index) => {
+      if (moved !== null) return;
       const list = kinds.get(name) ?? [];
       list.push({ posted: one, index });
       kinds.set(name, list);

@@ -6,6 +6,7 @@ import {
   decodeCycle,
   encodeCycle,
   type Hash,
+  type InboundEntry,
   type LedgerState,
 } from "@tidemark/ledger";
 import {
@@ -21,9 +22,9 @@ import {
   type SourceCycle,
   type WitnessCells,
 } from "@tidemark/settlement";
-import { Venue } from "../../packages/ledger/test/factory.ts";
+import { account, at, micro, Venue } from "../../packages/ledger/test/factory.ts";
 import { Random } from "../../packages/ledger/test/random.ts";
-import { Coverage, Stream } from "../../packages/ledger/test/stream/stream.ts";
+import { Coverage, Stream, UNKNOWN } from "../../packages/ledger/test/stream/stream.ts";
 import { WideStream } from "../../packages/ledger/test/stream/wide.ts";
 import type { EvidenceL1 } from "./l1.ts";
 
@@ -42,6 +43,11 @@ export interface SoundCycle {
   otherWitnesses: { class: string; account: number | null; witness: Uint8Array }[];
   /** Entries of the queue that it consumed. */
   entries: Uint8Array[];
+  /**
+   * What a hand did to the state before the cycle; null = nothing. Such a cycle's root does not follow from the root before it:
+   * nobody challenges it, and who re-executes moves the same.
+   */
+  moved: ((state: LedgerState) => void) | null;
 }
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
@@ -108,6 +114,26 @@ function witnessesOf(
   };
 }
 
+/** Moves cash between two accounts. */
+function mover(from: number, to: number, amount: number): (state: LedgerState) => void {
+  return (state) => {
+    const draft = state.begin();
+    const [payer, payee] = [draft.editAccount(from), draft.editAccount(to)];
+    payer.cash = micro(payer.cash - amount);
+    payee.cash = micro(payee.cash + amount);
+    draft.commit();
+  };
+}
+
+/** The same hand moves cash on the L1: by a cycle that anybody could have queued, and the root of the state that it met. */
+function keepMoved(stream: Stream, kept: SoundCycle[], moved: (state: LedgerState) => void, choices: Random): void {
+  moved(stream.state);
+  const timeMs = at(Math.max(stream.venue.timeMs, stream.state.globals.timeMs));
+  const entry: InboundEntry = { type: "forcedLiquidation", account: account(UNKNOWN) };
+  if (!keep(stream, kept, { kind: "inbound", timeMs, entries: [entry] }, choices).ok) throw new Error("moving cash");
+  (kept.at(-1) as SoundCycle).moved = moved;
+}
+
 /** Applies to the ledger alone and keeps what was accepted. */
 function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, choices: Random): CycleVerdict {
   const payload = payloadOf(cycle);
@@ -134,6 +160,7 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
     postRoot: verdict.root,
     ...witnesses,
     entries,
+    moved: null,
   });
   return verdict;
 }
@@ -141,26 +168,50 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
 export class L1Stream extends Stream {
   readonly kept: SoundCycle[] = [];
   readonly #choices = new Random(7);
+  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
-    return keep(this, this.kept, cycle, this.#choices);
+    const verdict = keep(this, this.kept, cycle, this.#choices);
+    for (const undo of this.#loans.splice(0)) undo();
+    return verdict;
+  }
+
+  override shiftCash(from: number, to: number, amount: number): void {
+    if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
+  }
+
+  override lendCash(from: number, to: number, amount: number): void {
+    this.shiftCash(from, to, amount);
+    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 
 export class L1WideStream extends WideStream {
   readonly kept: SoundCycle[] = [];
   readonly #choices = new Random(7);
+  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
-    return keep(this, this.kept, cycle, this.#choices);
+    const verdict = keep(this, this.kept, cycle, this.#choices);
+    for (const undo of this.#loans.splice(0)) undo();
+    return verdict;
+  }
+
+  override shiftCash(from: number, to: number, amount: number): void {
+    if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
+  }
+
+  override lendCash(from: number, to: number, amount: number): void {
+    this.shiftCash(from, to, amount);
+    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 

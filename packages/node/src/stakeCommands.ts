@@ -4,6 +4,7 @@ import type { ExitCode } from "./errors.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
+type AddShared = (command: Command) => void;
 type Run = (load: () => Promise<Handler>, flags: Flags) => Promise<void>;
 
 interface Action {
@@ -15,8 +16,8 @@ interface Action {
   load: () => Promise<Handler>;
 }
 
-const stake = () => import("./commands/stake.ts");
-const pool = () => import("./commands/pool.ts");
+const stakeModule = () => import("./commands/stake.ts");
+const poolModule = () => import("./commands/pool.ts");
 const amount = { name: "<usdc>", key: "amount", description: "amount in USDC, at most six decimals" };
 const shares = {
   name: "[shares]",
@@ -35,75 +36,67 @@ const STAKE_ACTIONS: readonly Action[] = [
     description: "bond money; an admitted proposer with enough joins the active set",
     argument: amount,
     options: [new Option("--for <address>", "whose stake it becomes (default: the sender's)")],
-    load: async () => (await stake()).stakeDeposit,
+    load: async () => (await stakeModule()).stakeDeposit,
   },
   {
     name: "unbond",
     description: "start the unbonding of part of the stake; it stays slashable meanwhile",
     argument: amount,
-    load: async () => (await stake()).stakeUnbond,
+    load: async () => (await stakeModule()).stakeUnbond,
   },
-  { name: "withdraw", description: "take out what is unbonded", load: async () => (await stake()).stakeWithdraw },
+  { name: "withdraw", description: "take out what is unbonded", load: async () => (await stakeModule()).stakeWithdraw },
   {
     name: "distribute",
     description: "move what was slashed: burn, pay the pool, pay a challenger",
     argument: address("the challenger"),
-    load: async () => (await stake()).stakeDistribute,
+    load: async () => (await stakeModule()).stakeDistribute,
   },
   {
     name: "status",
     description: "a stake, whose turn it is, and every slash so far",
     argument: address("whose stake"),
-    load: async () => (await stake()).stakeStatus,
+    load: async () => (await stakeModule()).stakeStatus,
   },
 ];
 
 const POOL_ACTIONS: readonly Action[] = [
-  { name: "deposit", description: "buy shares", argument: amount, load: async () => (await pool()).poolDeposit },
+  { name: "deposit", description: "buy shares", argument: amount, load: async () => (await poolModule()).poolDeposit },
   {
     name: "request",
     description: "ask for redemption: shares wait for the cooldown and still bear losses",
     argument: shares,
-    load: async () => (await pool()).poolRequest,
+    load: async () => (await poolModule()).poolRequest,
   },
-  { name: "cancel", description: "take requested shares back", load: async () => (await pool()).poolCancel },
+  { name: "cancel", description: "take requested shares back", load: async () => (await poolModule()).poolCancel },
   {
     name: "redeem",
     description: "redeem requested shares while their time lasts",
     argument: shares,
-    load: async () => (await pool()).poolRedeem,
+    load: async () => (await poolModule()).poolRedeem,
   },
   {
     name: "cover",
     description: "re-execute the venue up to its last final batch and have the pool pay its uncovered bad debt",
-    load: async () => (await pool()).poolCover,
+    load: async () => (await poolModule()).poolCover,
   },
   {
     name: "hold",
     description: "re-execute everything posted and stop redemptions while bad debt that it shows is not covered",
-    load: async () => (await pool()).poolHold,
+    load: async () => (await poolModule()).poolHold,
   },
   {
     name: "status",
     description: "the pool, and somebody's shares",
     argument: address("the holder"),
-    load: async () => (await pool()).poolStatus,
+    load: async () => (await poolModule()).poolStatus,
   },
 ];
 
-function addActions(parent: Command, actions: readonly Action[], run: Run): void {
+function addActions(parent: Command, actions: readonly Action[], run: Run, addShared: AddShared): void {
   for (const { name, description, argument, options = [], load } of actions) {
     const command = parent.command(name).description(description);
     if (argument !== undefined) command.argument(argument.name, argument.description);
-    command
-      .option("--l1 <url>", "JSON-RPC URL of the L1")
-      .option(
-        "--l1-state <file>",
-        "instead of --l1: a node of our own on the L1 state that a run left in its --out folder",
-      )
-      .requiredOption("--deployment <file>", "deployment file of the venue")
-      .option("--key-file <file>", "file with the private key to send with (or the environment's TIDEMARK_KEY)")
-      .option("--json", "print one JSON object as the last line");
+    addShared(command);
     for (const option of options) command.addOption(option);
     command.action((...given: unknown[]) => {
       const flags = given[argument === undefined ? 0 : 1] as Flags;
@@ -112,7 +105,10 @@ function addActions(parent: Command, actions: readonly Action[], run: Run): void
   }
 }
 
-export function stakeCommands(program: Command, run: Run): void {
-  addActions(program.command("stake").description("stake of a proposer or of the sequencer"), STAKE_ACTIONS, run);
-  addActions(program.command("pool").description("shares of the insurance pool"), POOL_ACTIONS, run);
+/** `addShared` adds the flags that say which venue, which L1 and which key. */
+export function stakeCommands(program: Command, run: Run, addShared: AddShared): void {
+  const stake = program.command("stake").description("stake of a proposer or of the sequencer");
+  addActions(stake, STAKE_ACTIONS, run, addShared);
+  const pool = program.command("pool").description("shares of the insurance pool");
+  addActions(pool, POOL_ACTIONS, run, addShared);
 }
