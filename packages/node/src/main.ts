@@ -1,6 +1,7 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -275,4 +276,7 @@ lookCommands(program);
 forceCommands(program);
 escapeCommands(program);
 receiptCommands(program);
+stakeCommands(program, run, (command) => {
+  for (const option of [l1(), l1State(), deployment(), keyFile(), json()]) command.addOption(option);
+});
 await program.parseAsync();
