@@ -84,6 +84,8 @@ const CELLS = {
     ["credit", "i64"],
     ["minNonce", "u48"],
     ["liquidationMs", "u64"],
+    ["auctionMs", "u64"],
+    ["creditIndex", "u64"],
     ["ringRoot", "hex"],
     ["positions", { counted: POSITION }],
   ],
@@ -148,6 +150,9 @@ const CELLS = {
     ["clearingTotal", "i64"],
     ["badDebt", "i64"],
     ["parametersHash", "hex"],
+    ["creditTotal", "i64"],
+    ["adminHash", "hex"],
+    ["adminMs", "u64"],
   ],
 };
 
@@ -170,6 +175,8 @@ const makeCell = {
     credit: unsigned(53),
     minNonce: unsigned(48),
     liquidationMs: unsigned(53),
+    auctionMs: unsigned(53),
+    creditIndex: unsigned(53),
     ringRoot: bytes(32),
     positions: increasing(i * 64).map((instrument) => ({
       instrument,
@@ -238,6 +245,9 @@ const makeCell = {
     clearingTotal: signed53(),
     badDebt: signed53(),
     parametersHash: bytes(32),
+    creditTotal: unsigned(53),
+    adminHash: bytes(32),
+    adminMs: unsigned(53),
   }),
 };
 
@@ -343,8 +353,14 @@ const INBOUND = {
   ],
   forcedClose: [
     7,
-    (e) => [big(e.account, 3), big(e.instrument, 3), big(e.size, 4), big(e.limitPrice, 4)],
-    () => ({ account: unsigned(24), instrument: unsigned(24), size: signed32(), limitPrice: signed32() }),
+    (e) => [big(e.account, 3), big(e.instrument, 3), big(e.size, 4), big(e.limitPrice, 4), big(e.nonce, 6)],
+    () => ({
+      account: unsigned(24),
+      instrument: unsigned(24),
+      size: signed32(),
+      limitPrice: signed32(),
+      nonce: unsigned(48),
+    }),
   ],
   forcedLiquidation: [8, (e) => [big(e.account, 3)], () => ({ account: unsigned(24) })],
   listSeries: [
@@ -356,6 +372,11 @@ const INBOUND = {
       ...e.strikes.map((strike) => big(strike, 8)),
     ],
     (i) => ({ underlying: unsigned(16), expiryMs: unsigned(53), strikes: list(i * 60, () => unsigned(53)) }),
+  ],
+  adminChange: [
+    10,
+    (e) => [big(raw(e.change).length, 2), raw(e.change)],
+    (i) => ({ change: hex(join(...list([1, 5, 32][i], block)).slice(0, [1, 133, 1024][i])) }),
   ],
 };
 const encodeEntry = (entry) => join(big(INBOUND[entry.type][0], 1), ...INBOUND[entry.type][1](entry));
@@ -416,6 +437,24 @@ const REALISATION = many([
   ["instruments", NUMBERS],
 ]);
 
+const encodeLegs = (legs) => join(...legs.map(({ instrument, lots }) => join(little(instrument, 3), little(lots, 4))));
+const encodeTake = ({ bid, bidderPositionCount, newCount, signature: signed, discount, fromAccount, legs }) =>
+  join(
+    little(bid.account, 3),
+    little(bidderPositionCount, 1),
+    little(newCount, 1),
+    little(bid.parts, 2),
+    little(bid.paymentMax, 8),
+    little(bid.nonce, 6),
+    little(bid.expiryMs, 6),
+    little(bid.bindsLegs ? 1 : 0, 1),
+    raw(signed),
+    little(discount, 8),
+    little(fromAccount, 8),
+    little(legs.length, 1),
+    encodeLegs(legs),
+  );
+
 const BODIES = {
   report: [
     1,
@@ -470,6 +509,41 @@ const BODIES = {
         encodeTradeAccounts(c.counterparties),
       ),
   ],
+  auction: [
+    5,
+    (c) =>
+      join(
+        little({ start: 0, take: 1, end: 2 }[c.op], 1),
+        little(c.account, 3),
+        little(c.positionCount, 1),
+        c.op === "take" ? encodeTake(c.take) : new Uint8Array(0),
+      ),
+  ],
+  bankruptcy: [6, (c) => encode([["accounts", NUMBERS]], c)],
+  adl: [
+    7,
+    (c) =>
+      encode(
+        [
+          ["account", "u24"],
+          ["positionCount", "u8"],
+          ["instrument", "u24"],
+          ["haircut", "u40"],
+          [
+            "counterparties",
+            {
+              counted: many([
+                ["account", "u24"],
+                ["positionCount", "u8"],
+                ["equity", "u64"],
+                ["maintenance", "u64"],
+              ]),
+            },
+          ],
+        ],
+        c,
+      ),
+  ],
   expiry: [
     8,
     (c) =>
@@ -518,6 +592,16 @@ const BODIES = {
         ),
       ),
   ],
+  credit: [
+    11,
+    (c) =>
+      join(
+        little({ grant: 0, settle: 1, revoke: 2 }[c.op], 1),
+        little(c.account, 3),
+        c.op === "grant" ? join(little(c.amount, 8), little(c.queueIndex, 8), raw(c.blockHash)) : new Uint8Array(0),
+      ),
+  ],
+  admin: [12, (c) => join(little(raw(c.change).length, 2), raw(c.change))],
 };
 
 const order = (account, nonce, legs) => ({
@@ -556,6 +640,29 @@ const withdrawal = () => ({
   expiryMs: unsigned(48),
 });
 
+const bid = (auctioned, bindsLegs) => ({
+  domain: DOMAIN,
+  account: unsigned(24),
+  auctioned,
+  parts: 1n + below(1000n),
+  paymentMax: signed53(),
+  bindsLegs,
+  nonce: unsigned(48),
+  expiryMs: unsigned(48),
+});
+const take = (auctioned, legs) => {
+  const discount = unsigned(53);
+  return {
+    bid: bid(auctioned, true),
+    bidderPositionCount: below(129n),
+    newCount: below(129n),
+    signature: signature(),
+    discount,
+    fromAccount: below(discount + 1n),
+    legs: increasing(legs).map((instrument) => ({ instrument, lots: signed32() || 1n })),
+  };
+};
+
 const makeCycle = {
   report: (i) => ({
     underlying: unsigned(16),
@@ -573,6 +680,29 @@ const makeCycle = {
     legs: list(1 + i, () => ({ instrument: unsigned(24), size: signed32(), cash: signed53(), fee: unsigned(48) })),
     counterparties: tradeAccounts(1 + i),
   }),
+  auction: (i) => {
+    const account = unsigned(24);
+    const cycle = { account, positionCount: below(129n), op: ["start", "take", "end"][i] };
+    return i === 1 ? { ...cycle, take: take(account, 128) } : cycle;
+  },
+  bankruptcy: (i) => ({ accounts: increasing([1, 7, 32][i]) }),
+  adl: (i) => ({
+    account: unsigned(24),
+    positionCount: below(129n),
+    instrument: unsigned(24),
+    haircut: unsigned(40),
+    counterparties: list([1, 5, 64][i], () => ({
+      account: unsigned(24),
+      positionCount: below(129n),
+      equity: unsigned(53),
+      maintenance: unsigned(53),
+    })),
+  }),
+  credit: (i) => {
+    const cycle = { account: unsigned(24), op: ["grant", "settle", "revoke"][i] };
+    return i === 0 ? { ...cycle, amount: unsigned(53), queueIndex: unsigned(53), blockHash: bytes(32) } : cycle;
+  },
+  admin: (i) => ({ change: INBOUND.adminChange[2](i).change }),
   expiry: (i) => ({
     underlying: unsigned(16),
     expiryMs: unsigned(53),
@@ -587,7 +717,7 @@ const makeCycle = {
   }),
   inbound: (i) => ({
     entries: Object.keys(INBOUND)
-      .slice(0, 3 + 3 * i)
+      .slice(0, [3, 6, 10][i])
       .map((type) => makeEntry(type, i)),
   }),
   outbound: (i) => ({
@@ -620,6 +750,9 @@ const TYPES = {
   Withdrawal: fieldsOf(
     "uint32 domain,uint32 account,uint32 asset,uint64 amount,uint64 destinationChain,address recipient,uint64 nonce,uint64 expiry",
   ),
+  Bid: fieldsOf(
+    "uint32 domain,uint32 account,uint32 auctioned,uint32 parts,int64 paymentMax,bytes32 legs,uint64 nonce,uint64 expiry",
+  ),
   Report: fieldsOf("uint32 domain,bytes32 content"),
   Settlement: fieldsOf("uint32 domain,uint32 underlying,uint64 expiry,uint64 price"),
 };
@@ -637,6 +770,12 @@ function signingVectors(cycles) {
     withdrawal: message,
     digest: digest("Withdrawal", { ...message, expiry: message.expiryMs }),
   }));
+  const bids = list(4, (i) => {
+    const { bid: message, legs } = take(unsigned(24), [1, 2, 17, 128][i]);
+    const signed = { ...message, bindsLegs: i % 2 === 0 };
+    const legsHash = signed.bindsLegs ? hex(keccak(encodeLegs(legs))) : hex(ZERO);
+    return { bid: signed, legs, digest: digest("Bid", { ...signed, legs: legsHash, expiry: signed.expiryMs }) };
+  });
   const reports = cycles
     .filter(({ cycle }) => cycle.kind === "report")
     .map(({ cycle, payload }) => {
@@ -654,7 +793,7 @@ function signingVectors(cycles) {
         price: cycle.settlementPrice,
       }),
     }));
-  return { chainId, verifyingContract, domain: DOMAIN, orders, withdrawals, reports, settlements };
+  return { chainId, verifyingContract, domain: DOMAIN, orders, withdrawals, bids, reports, settlements };
 }
 
 const cycles = cycleVectors();

@@ -50,6 +50,8 @@ contract BatchChain is IBatchChain, ReentrancyGuardTransient {
     error PolicyWithoutCode(address policy);
 
     error CallIsNotTheTransaction(address caller);
+    /// @notice The call's bytes are another encoding of header and data than the canonical one.
+    error CalldataNotCanonical();
     error ProposerNotAllowed(address proposer);
     error VersionUnknown(uint32 version);
     error DomainMismatch(uint32 domain);
@@ -87,6 +89,9 @@ contract BatchChain is IBatchChain, ReentrancyGuardTransient {
     uint32 public constant HEADER_VERSION = 1;
     uint8 public constant DATA_MODE_CALLDATA = 0;
     uint8 public constant DATA_MODE_BLOB = 1;
+    uint256 private constant SELECTOR_BYTES = 4;
+    /// @dev abi.encode(header): every field a word.
+    uint256 private constant HEADER_BYTES = 15 * 32;
 
     address public immutable custody;
     IFinalityPolicy public immutable finalityPolicy;
@@ -134,6 +139,7 @@ contract BatchChain is IBatchChain, ReentrancyGuardTransient {
     /// @notice Posts the next batch. `data` = cycles, each uint32 length (big-endian) ‖ postRoot 32 ‖ payload.
     /// @dev The whole of msg.value is the bond.
     function postBatch(BatchHeader calldata header, bytes calldata data) external payable nonReentrant {
+        _requireCanonical(data);
         _checkData(header, data);
         _post(header);
     }
@@ -141,6 +147,7 @@ contract BatchChain is IBatchChain, ReentrancyGuardTransient {
     /// @inheritdoc IBatchChain
     /// @dev The whole of msg.value is the bond. Frame, roots and count are not checked here: `Dispute.challengeBlob` is.
     function postBatchBlob(BatchHeader calldata header) external payable nonReentrant {
+        if (msg.data.length != SELECTOR_BYTES + HEADER_BYTES) revert CalldataNotCanonical();
         _checkCount(header, DATA_MODE_BLOB);
         if (header.dataLength > Limits.BLOB_BATCH_BYTES_MAX) revert DataTooLong(header.dataLength);
         bytes32 blobHash = blobhash(0);
@@ -180,6 +187,25 @@ contract BatchChain is IBatchChain, ReentrancyGuardTransient {
         uint64 floor = finalityPolicy.floorOf(_timing(number, record));
         record.floor = floor;
         emit BatchPosted(number, batchHash, header.postStateRoot, floor, msg.sender);
+    }
+
+    /// @dev Readers take header and data from the bytes of the transaction. The ABI knows many encodings of the same values; a
+    /// reader that does not know one of them would neither follow a right batch nor challenge a wrong one. Range checks of
+    /// the header's words are the decoder's.
+    function _requireCanonical(bytes calldata data) private pure {
+        uint256 start;
+        assembly ("memory-safe") {
+            start := data.offset
+        }
+        uint256 rest = data.length % 32;
+        uint256 end = start + data.length + (rest == 0 ? 0 : 32 - rest);
+        if (start != SELECTOR_BYTES + HEADER_BYTES + 64 || msg.data.length != end) revert CalldataNotCanonical();
+        if (rest == 0) return;
+        uint256 padding;
+        assembly ("memory-safe") {
+            padding := shl(mul(8, rest), calldataload(sub(end, 32)))
+        }
+        if (padding != 0) revert CalldataNotCanonical();
     }
 
     function _checkLinks(BatchHeader calldata header) private view {

@@ -108,8 +108,6 @@ contract Custody is ICustody, ReentrancyGuardTransient {
     uint8 private constant ENTRY_FORCED_LIQUIDATION = 8;
     uint8 private constant ENTRY_LIST_SERIES = 9;
     uint8 private constant ENTRY_ADMIN_CHANGE = 10;
-    /// @notice Longest admin change: every parameter of the ledger and every oracle key fit several times.
-    uint256 public constant ADMIN_CHANGE_BYTES_MAX = 2048;
     /// @dev The ledger's numbers are safe integers; prices stay below 2^50.
     uint64 private constant SAFE_INTEGER_BOUND = 2 ** 53;
     uint64 private constant PRICE_BOUND = 2 ** 50;
@@ -288,7 +286,9 @@ contract Custody is ICustody, ReentrancyGuardTransient {
     /// @dev What the bytes mean is the ledger's judgement; here the entry is only kept decodable.
     function adminChange(bytes calldata change) external nonReentrant whenNotFrozen returns (uint64 index) {
         if (msg.sender != governor) revert CallerNotGovernor(msg.sender);
-        if (change.length == 0 || change.length > ADMIN_CHANGE_BYTES_MAX) revert ChangeLengthOutOfRange(change.length);
+        if (change.length == 0 || change.length > Limits.ADMIN_CHANGE_BYTES_MAX) {
+            revert ChangeLengthOutOfRange(change.length);
+        }
         return _enqueue(abi.encodePacked(ENTRY_ADMIN_CHANGE, uint16(change.length), change));
     }
 

@@ -21,9 +21,8 @@ contract AnchorReader {
     using StateWitness for *;
     using ParameterReader for Parameters;
 
-    error AccountAbsent(uint24 account);
-
-    /// @notice Owner of an account of the state and what it is worth at the caller's closing marks.
+    /// @notice Owner of an account of the state and what it is worth at the caller's closing marks; zero for an account that the
+    /// state does not have.
     /// @dev Unchecked: sizes are below 2^31, marks and rows below 2^40, a settlement price in a hostile cell below 2^64, positions
     /// at most 128, funding of one below 2^66, cash below 2^63: the sum stays below 2^104. Finality credit is nobody's money.
     /// @param witness the account without its order ring, the instruments of its positions
@@ -35,7 +34,7 @@ contract AnchorReader {
         State memory state = StateWitness.load(witness);
         state.verify(root);
         Cell memory cell = state.accounts.find(account);
-        if (cell.length == 0) revert AccountAbsent(account);
+        if (cell.length == 0) return (address(0), 0);
         uint256 data = cell.data;
         owner = Cells.readAddress(data + Cells.ACCOUNT_OWNER);
         equity = Cells.cash(data);

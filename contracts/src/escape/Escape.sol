@@ -16,12 +16,6 @@ import {AnchorReader} from "./AnchorReader.sol";
 import {ClosingMarks} from "./ClosingMarks.sol";
 import {EntitlementKind, EscapePhase, EscapeTerms, IEscape, IEscapeBackstop} from "./IEscape.sol";
 
-/// @notice The part of the batch chain that a freeze looks at.
-interface IDropTime {
-    /// @notice Time of the last drop, in seconds; deadlines are counted from it again.
-    function lastDropAt() external view returns (uint64);
-}
-
 /// @title The end of a failed venue: everybody leaves by proof, with the same share of what there is
 /// @notice docs/spec/settlement.md, Escape, is the course; ADR 046 the order of payments. A venue that misses the deadline of
 /// a forced entry is frozen by anyone; a late fraud proof freezes it too. What was posted still becomes final or is dropped;
@@ -85,6 +79,8 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     error EntryMismatch(uint64 index);
     error EntryNotDeposit(uint64 index);
     error DepositConsumed(uint64 index);
+    error DepositReturned(uint64 index);
+    error AccountNotRegistered(uint24 account);
     error NotRegistered(EntitlementKind kind, uint64 number);
     error AlreadyPaid(EntitlementKind kind, uint64 number);
     error PoolNotYetGivenUp(uint256 time);
@@ -148,8 +144,8 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     uint64 public frozenAt;
     /// @notice Grows when an anchor is discarded: nothing that was registered under it counts any more.
     uint64 public round;
-    /// @dev Number of the first batch proven wrong after it was final; all ones while there is none.
-    uint64 private _firstWrong = type(uint64).max;
+    /// @notice Number of the first batch that a late fraud proof named; all ones while there is none.
+    uint64 public firstWrong = type(uint64).max;
     Anchor private _anchor;
     mapping(uint64 round => Books) private _booksOf;
     mapping(uint64 round => ClosingMarks.Store) private _marksOf;
@@ -158,6 +154,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     /// @dev What an account was paid by claims beyond the anchor and is not yet set against what it registers.
     mapping(uint64 round => mapping(uint24 account => uint256)) private _paidBeyond;
     mapping(uint64 round => mapping(uint32 withdrawalNumber => bool)) private _isShown;
+    mapping(uint64 round => mapping(uint64 index => bool)) private _isReturned;
 
     modifier during(EscapePhase wanted) {
         EscapePhase now_ = phase();
@@ -190,7 +187,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     function freezeForMissedEntry(uint64 index) external nonReentrant during(EscapePhase.LIVE) {
         uint256 deadline = custody.forcedDeadlineOf(index);
         if (deadline == 0) revert EntryNotForced(index);
-        uint256 afterDrop = uint256(IDropTime(address(batchChain)).lastDropAt()) + custody.forcedPeriodSeconds();
+        uint256 afterDrop = uint256(batchChain.lastDropAt()) + custody.forcedPeriodSeconds();
         if (afterDrop > deadline) deadline = afterDrop;
         if (block.timestamp <= deadline) revert DeadlineNotPassed(index, deadline);
         if (batchChain.batch(batchChain.lastNumber()).inboundCursor > index) revert EntryConsumed(index);
@@ -206,7 +203,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
         bool isInTime = _booksOf[round].closedAt == 0;
         emit LateFraud(batchNumber, isInTime);
         if (!isInTime) return;
-        if (batchNumber < _firstWrong) _firstWrong = batchNumber;
+        if (batchNumber < firstWrong) firstWrong = batchNumber;
         if (frozenAt == 0) _freeze();
         if (_anchor.fixedAt == 0 || _anchor.batchNumber < batchNumber) return;
         emit AnchorDiscarded(round, _anchor.batchNumber);
@@ -226,9 +223,9 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     function fixAnchor(StateParts calldata state, address store) external nonReentrant during(EscapePhase.RESOLVING) {
         (uint64 lastFinal, uint64 lastNumber) = (batchChain.lastFinal(), batchChain.lastNumber());
         uint64 number = lastFinal;
-        if (_firstWrong <= lastFinal) number = _firstWrong - 1;
+        if (firstWrong <= lastFinal) number = firstWrong - 1;
         // Before the first wrong one everything is final already, or is all that is left.
-        else if (lastFinal != lastNumber && lastFinal + 1 != _firstWrong) revert BatchesPending(lastFinal, lastNumber);
+        else if (lastFinal != lastNumber && lastFinal + 1 != firstWrong) revert BatchesPending(lastFinal, lastNumber);
         bytes32 root = batchChain.finalRoot(number);
         bytes memory globals = state.globals;
         bytes32 given = keccak256(
@@ -305,23 +302,29 @@ contract Escape is IEscape, ReentrancyGuardTransient {
         _showPaid(withdrawalNumber, cell);
     }
 
-    /// @notice The same for a deposit that the ledger sent back to its payer.
-    function showPaidToPayer(uint32 withdrawalNumber, OutboxCell calldata cell, uint64 index, bytes calldata entry)
+    /// @notice A deposit beyond the anchor that the ledger sent back to its payer was claimed: it does not register.
+    function showReturned(uint32 withdrawalNumber, OutboxCell calldata cell, uint64 index, bytes calldata entry)
         external
         nonReentrant
         during(EscapePhase.MARKING)
     {
-        (uint24 account,, address payer) = _deposit(index, entry);
-        if (account != cell.account || payer != cell.recipient) revert NotTheOwnersWish(cell.account, cell.recipient);
-        _showPaid(withdrawalNumber, cell);
+        (uint24 account, uint256 amount, address payer) = _deposit(index, entry);
+        bool isIt = account == cell.account && amount == cell.amount && payer == cell.recipient;
+        if (!isIt || _isReturned[round][index]) revert EntryMismatch(index);
+        _isReturned[round][index] = true;
+        _markShown(withdrawalNumber, cell);
     }
 
     function _showPaid(uint32 withdrawalNumber, OutboxCell calldata cell) private {
+        _markShown(withdrawalNumber, cell);
+        _paidBeyond[round][cell.account] += cell.amount;
+    }
+
+    function _markShown(uint32 withdrawalNumber, OutboxCell calldata cell) private {
         if (withdrawalNumber < _anchor.outboxCount) revert NotBeyondAnchor(withdrawalNumber);
         if (custody.claimedLeafOf(withdrawalNumber) != OutboxLeaf.hash(cell)) revert NotClaimedSo(withdrawalNumber);
         if (_isShown[round][withdrawalNumber]) revert AlreadyShown(withdrawalNumber);
         _isShown[round][withdrawalNumber] = true;
-        _paidBeyond[round][cell.account] += cell.amount;
         emit PaidBeyondAnchor(round, withdrawalNumber, cell.account, cell.amount);
     }
 
@@ -332,8 +335,12 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     function registerAccount(uint24 account, bytes calldata witness) external nonReentrant {
         (address owner, int256 equity) = reader.equityOf(_anchor.root, account, witness);
         if (account <= INSURANCE_ACCOUNT) return _registerJunior(account, owner, equity > 0 ? uint256(equity) : 0);
-        if (equity <= 0) revert NothingToRegister(EntitlementKind.ACCOUNT, account);
-        _register(EntitlementKind.ACCOUNT, account, owner, _lessPaid(account, uint256(equity)));
+        uint256 amount = equity > 0 ? uint256(equity) : 0;
+        // One that was paid registers whatever it is worth: deposits into it wait for that.
+        if (amount == 0 && _paidBeyond[round][account] == 0) {
+            revert NothingToRegister(EntitlementKind.ACCOUNT, account);
+        }
+        _register(EntitlementKind.ACCOUNT, account, owner, _lessPaid(account, amount));
     }
 
     /// @notice Registers a withdrawal of the anchor's outbox that was not claimed for its recipient.
@@ -357,6 +364,10 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     /// @notice Registers a deposit that the anchor has not consumed for its payer.
     function registerDeposit(uint64 index, bytes calldata entry) external nonReentrant {
         (uint24 account, uint256 amount, address payer) = _deposit(index, entry);
+        if (_isReturned[round][index]) revert DepositReturned(index);
+        // What the account was paid is set against the account first, or its owner could have others bear it.
+        bool isFirst = _entitlements[round][EntitlementKind.ACCOUNT][account].status == 0;
+        if (isFirst && _paidBeyond[round][account] > 0) revert AccountNotRegistered(account);
         _register(EntitlementKind.DEPOSIT, index, payer, _lessPaid(account, amount));
     }
 
@@ -420,8 +431,9 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     function close() external nonReentrant during(EscapePhase.CLOSABLE) {
         uint256 vault = token.balanceOf(address(custody));
         uint256 registered = _booksOf[round].registered;
-        if (registered > vault && address(pool) != address(0)) {
-            pool.coverEscape(registered - vault);
+        if (address(pool) != address(0)) {
+            // Told even that nothing is missing: it keeps its money together until then.
+            pool.coverEscape(registered > vault ? registered - vault : 0);
             uint256 received = token.balanceOf(address(this));
             if (received > 0) token.safeTransfer(address(custody), received);
         }
@@ -532,6 +544,11 @@ contract Escape is IEscape, ReentrancyGuardTransient {
 
     function entitlementOf(EntitlementKind kind, uint64 number) external view returns (Entitlement memory) {
         return _entitlements[round][kind][number];
+    }
+
+    /// @notice Whether a payment beyond the anchor was shown.
+    function isShown(uint32 withdrawalNumber) external view returns (bool) {
+        return _isShown[round][withdrawalNumber];
     }
 
     function closingMark(uint24 instrument) external view returns (bool isSet, uint256 mark) {

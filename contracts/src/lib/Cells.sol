@@ -9,7 +9,7 @@ import {Limits} from "./Limits.sol";
 /// @dev Warning: nothing here checks bounds. StateWitness admits only cells of a possible length, and every address that
 /// is passed in lies within such a cell. Writes keep the bytes around them.
 library Cells {
-    uint256 internal constant ACCOUNT_FIXED_BYTES = 88;
+    uint256 internal constant ACCOUNT_FIXED_BYTES = 104;
     uint256 internal constant ACCOUNT_OWNER = 4;
     uint256 internal constant ACCOUNT_DELEGATE_COUNT = 24;
     uint256 internal constant ACCOUNT_DELEGATES = 25;
@@ -21,9 +21,11 @@ library Cells {
     uint256 internal constant TAIL_CREDIT = 8;
     uint256 internal constant TAIL_MIN_NONCE = 16;
     uint256 internal constant TAIL_LIQUIDATION_MS = 22;
-    uint256 internal constant TAIL_RING_ROOT = 30;
-    uint256 internal constant TAIL_POSITION_COUNT = 62;
-    uint256 internal constant TAIL_POSITIONS = 63;
+    uint256 internal constant TAIL_AUCTION_MS = 30;
+    uint256 internal constant TAIL_CREDIT_INDEX = 38;
+    uint256 internal constant TAIL_RING_ROOT = 46;
+    uint256 internal constant TAIL_POSITION_COUNT = 78;
+    uint256 internal constant TAIL_POSITIONS = 79;
     uint256 internal constant POSITION_BYTES = 15;
     uint256 internal constant POSITION_SIZE = 3;
     uint256 internal constant POSITION_FUNDING_INDEX = 7;
@@ -76,7 +78,7 @@ library Cells {
 
     uint256 internal constant OUTBOX_BYTES = 41;
 
-    uint256 internal constant GLOBALS_BYTES = 134;
+    uint256 internal constant GLOBALS_BYTES = 182;
     uint256 internal constant GLOBALS_TIME_MS = 7;
     uint256 internal constant GLOBALS_INBOUND_CURSOR = 15;
     uint256 internal constant GLOBALS_INBOUND_HASH = 23;
@@ -88,6 +90,9 @@ library Cells {
     uint256 internal constant GLOBALS_CLEARING_TOTAL = 86;
     uint256 internal constant GLOBALS_BAD_DEBT = 94;
     uint256 internal constant GLOBALS_PARAMETERS_HASH = 102;
+    uint256 internal constant GLOBALS_CREDIT_TOTAL = 134;
+    uint256 internal constant GLOBALS_ADMIN_HASH = 142;
+    uint256 internal constant GLOBALS_ADMIN_MS = 174;
 
     /// @dev Largest integer that the ledger stores: |x| < 2^53.
     int256 internal constant SAFE_MAX = 2 ** 53 - 1;

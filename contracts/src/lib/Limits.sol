@@ -33,11 +33,17 @@ library Limits {
     uint256 internal constant OUTBOUND_PER_CYCLE_MAX = 8;
     uint256 internal constant REALISATIONS_PER_CYCLE_MAX = 16;
     uint256 internal constant EXPIRY_INSTRUMENTS_MAX = 64;
+    uint256 internal constant BANKRUPTCIES_PER_CYCLE_MAX = 32;
+    uint256 internal constant ADL_COUNTERPARTIES_MAX = 64;
+    uint256 internal constant AUCTION_PARTS = 1000;
+    uint256 internal constant ADMIN_CHANGE_BYTES_MAX = 1024;
     uint256 internal constant CASH_BOUND = 9007199254740992;
     uint256 internal constant EXPOSURE_BOUND = 4503599627370496;
     uint256 internal constant ROW_VALUE_BOUND = 1099511627776;
     uint256 internal constant FUNDING_SHIFT = 20;
     uint256 internal constant ORDER_LIFETIME_MAX_MS = 2592000000;
+    uint256 internal constant FORCED_CLOSE_LIFETIME_MS = 86400000;
+    uint256 internal constant FORCED_CLOSE_FEE_MAX = 1099511627775;
     uint256 internal constant CYCLES_PER_BATCH_MAX = 256;
     uint256 internal constant BATCH_BYTES_MAX = 122880;
     uint256 internal constant CYCLE_BYTES_MAX = 65536;

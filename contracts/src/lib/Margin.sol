@@ -85,11 +85,20 @@ library Margin {
         pure
         returns (MarginFigures memory figures)
     {
+        figures = valuesOf(state, account, parameters);
+        figures.marksUsable = marksUsable(state, account, parameters, timeMs);
+    }
+
+    /// @notice The figures without a look at whether marks are usable.
+    function valuesOf(State memory state, uint256 account, Parameters memory parameters)
+        internal
+        pure
+        returns (MarginFigures memory figures)
+    {
         unchecked {
             Sums memory sums;
             figures.cash = Cells.cash(account);
             figures.credit = Cells.credit(account);
-            figures.marksUsable = marksUsable(state, account, parameters, timeMs);
             uint256 count = Cells.positionCount(account);
             uint256 position = Cells.tail(account) + Cells.TAIL_POSITIONS;
             for (uint256 i = 0; i < count; ++i) {
@@ -308,6 +317,19 @@ library Margin {
             return afterwards.initial < before.initial && equity - afterwards.initial >= before.equity - before.initial
                 && equity >= floor
                 && (before.equity <= 0 || equity * before.initial >= before.equity * afterwards.initial);
+        }
+    }
+
+    /// @notice Σ |size|·mark over the account's positions.
+    function grossOf(State memory state, uint256 account) internal pure returns (uint256 sum) {
+        unchecked {
+            uint256 count = Cells.positionCount(account);
+            uint256 position = Cells.tail(account) + Cells.TAIL_POSITIONS;
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 lots = Cells.absolute(Cells.readSigned32(position + Cells.POSITION_SIZE));
+                sum += lots * Cells.rowValue(_instrumentOf(state, position), 0);
+                position += Cells.POSITION_BYTES;
+            }
         }
     }
 

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Cells} from "./Cells.sol";
 import {Signatures} from "./Signatures.sol";
 
-/// @notice What rules need of a parameter set. `oracles`, `underlyings` and `risk` are memory addresses inside its bytes.
+/// @notice What rules need of a parameter set. `data`, `oracles`, `underlyings` and `risk` are memory addresses inside its bytes.
 struct Parameters {
     bytes32 hash;
     bytes32 separator;
@@ -17,6 +17,10 @@ struct Parameters {
     uint256 oracleCount;
     uint256 oracleQuorum;
     uint256 receiptPeriodMs;
+    uint256 adminDelayMs;
+    /// @dev The whole encoding.
+    uint256 data;
+    uint256 length;
     /// @dev nameLength u8, name, then lotNanoCoin u64 and tickMicroUsd u64 for perpetual, future and option.
     uint256 underlyings;
     uint256 underlyingCount;
@@ -50,8 +54,8 @@ library ParameterReader {
     uint256 private constant HEAD_BYTES = 35;
     uint256 private constant UNDERLYING_KIND_BYTES = 48;
     /// @dev Bytes of the risk part up to its scalars, with 9 spot and 8 tail moves.
-    uint256 private constant RISK_SCALARS = 140;
-    uint256 private constant RISK_SCALAR_COUNT = 35;
+    uint256 internal constant RISK_SCALARS = 140;
+    uint256 internal constant RISK_SCALAR_COUNT = 38;
     uint256 private constant RISK_SPOT_MOVES = 3;
     uint256 internal constant SPOT_MOVE_COUNT = 9;
 
@@ -69,6 +73,9 @@ library ParameterReader {
     uint256 internal constant LIQUIDATION_PENALTY_PPB = 32;
     uint256 internal constant LIQUIDATION_BOUND_PPB = 33;
     uint256 internal constant LIQUIDATION_SLICE_MICRO_USDC = 34;
+    uint256 internal constant AUCTION_DURATION_MS = 35;
+    uint256 internal constant CREDIT_POOL_FACTOR_PPB = 36;
+    uint256 internal constant CREDIT_ACCOUNT_MAX_MICRO_USDC = 37;
 
     function load(address store) internal view returns (Parameters memory parameters) {
         uint256 size = store.code.length;
@@ -87,6 +94,8 @@ library ParameterReader {
     }
 
     function _parse(Parameters memory parameters, uint256 offset, uint256 end) private pure {
+        parameters.data = offset;
+        parameters.length = end - offset;
         parameters.domain = Cells.read(offset + 2, 4);
         parameters.chainId = Cells.read(offset + 6, 8);
         parameters.custody = uint256(uint160(Cells.readAddress(offset + 14)));
@@ -94,11 +103,12 @@ library ParameterReader {
         parameters.oracleCount = Cells.read8(offset + 34);
         parameters.oracles = offset + HEAD_BYTES;
         offset += HEAD_BYTES + 20 * parameters.oracleCount;
-        if (offset + 50 > end) revert ParametersMalformed();
+        if (offset + 58 > end) revert ParametersMalformed();
         parameters.oracleQuorum = Cells.read8(offset);
         parameters.receiptPeriodMs = Cells.read(offset + 41, 8);
-        parameters.underlyingCount = Cells.read8(offset + 49);
-        offset += 50;
+        parameters.adminDelayMs = Cells.read(offset + 49, 8);
+        parameters.underlyingCount = Cells.read8(offset + 57);
+        offset += 58;
         parameters.underlyings = offset;
         for (uint256 i = 0; i < parameters.underlyingCount; ++i) {
             if (offset >= end) revert ParametersMalformed();

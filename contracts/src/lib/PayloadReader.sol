@@ -86,11 +86,11 @@ library PayloadReader {
         }
     }
 
-    function isSafeUnsigned(uint256 offset) private pure returns (bool) {
+    function isSafeUnsigned(uint256 offset) internal pure returns (bool) {
         return read(offset, 8) < SAFE_LIMIT;
     }
 
-    function isSafeSigned(uint256 offset) private pure returns (bool) {
+    function isSafeSigned(uint256 offset) internal pure returns (bool) {
         return Cells.isSafe(readSigned64(offset));
     }
 
@@ -362,7 +362,11 @@ library PayloadReader {
             if (entryType == 3) return length == 33 && readBig(offset + 25, 8) < SAFE_LIMIT;
             if (entryType == 4) return length == 30;
             if (entryType == 5) return length == 10;
-            if (entryType == 7) return length == 15;
+            if (entryType == 7) return length == 21;
+            if (entryType == 10) {
+                uint256 change = readBig(offset + 1, 2);
+                return length == 3 + change && change <= Limits.ADMIN_CHANGE_BYTES_MAX;
+            }
             return entryType == 8 && length == 4;
         }
     }

@@ -43,6 +43,9 @@ struct RiskParameters {
     int256 liquidationPenaltyPpb;
     int256 liquidationBoundPpb;
     int256 liquidationSliceMicroUsdc;
+    int256 auctionDurationMs;
+    int256 creditPoolFactorPpb;
+    int256 creditAccountMaxMicroUsdc;
 }
 
 /// @title Decoder of encoded risk parameters
@@ -51,7 +54,7 @@ library RiskParametersDecoder {
     uint256 internal constant VERSION = 1;
     uint256 internal constant SPOT_MOVE_COUNT = 9;
     uint256 internal constant TAIL_MOVE_COUNT = 8;
-    uint256 internal constant SCALAR_COUNT = 35;
+    uint256 internal constant SCALAR_COUNT = 38;
     /// @notice Length of the encoding.
     uint256 internal constant ENCODED_BYTES = 2 + 1 + 8 * SPOT_MOVE_COUNT + 1 + 8 * TAIL_MOVE_COUNT + 8 * SCALAR_COUNT;
     uint256 private constant SPOT_MOVES_OFFSET = 3;
@@ -156,7 +159,8 @@ library RiskParametersDecoder {
             && within(p.takerFeePpb, 0, 100_000_000) && within(p.makerFeePpb, 0, 100_000_000)
             && within(p.optionFeePriceDivisor, 1, 1000) && within(p.markAgeMaxMs, 1000, DAY_MS)
             && within(p.liquidationPenaltyPpb, 0, 500_000_000) && within(p.liquidationBoundPpb, 0, BILLION)
-            && within(p.liquidationSliceMicroUsdc, 1, 2 ** 50);
+            && within(p.liquidationSliceMicroUsdc, 1, 2 ** 50) && within(p.auctionDurationMs, 1000, DAY_MS)
+            && within(p.creditPoolFactorPpb, 0, BILLION) && within(p.creditAccountMaxMicroUsdc, 0, 2 ** 50);
     }
 
     function areRelationsValid(RiskParameters memory p) private pure returns (bool) {

@@ -19,6 +19,9 @@ library Signatures {
     bytes32 internal constant WITHDRAWAL_TYPE_HASH = keccak256(
         "Withdrawal(uint32 domain,uint32 account,uint32 asset,uint64 amount,uint64 destinationChain,address recipient,uint64 nonce,uint64 expiry)"
     );
+    bytes32 internal constant BID_TYPE_HASH = keccak256(
+        "Bid(uint32 domain,uint32 account,uint32 auctioned,uint32 parts,int64 paymentMax,bytes32 legs,uint64 nonce,uint64 expiry)"
+    );
     bytes32 internal constant REPORT_TYPE_HASH = keccak256("Report(uint32 domain,bytes32 content)");
     bytes32 internal constant SETTLEMENT_TYPE_HASH =
         keccak256("Settlement(uint32 domain,uint32 underlying,uint64 expiry,uint64 price)");

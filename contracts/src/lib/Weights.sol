@@ -121,6 +121,46 @@ library Weights {
         return account(positionCount) + RING_WITNESS + margin(positionCount) + account(0);
     }
 
+    function auction(uint256 length, uint256 positionCount) internal pure returns (uint256) {
+        return length + account(positionCount) + margin(positionCount);
+    }
+
+    /// @notice `newCount`: legs in instruments that the bidder does not hold.
+    function auctionTake(
+        uint256 length,
+        uint256 positionCount,
+        uint256 bidderPositionCount,
+        uint256 newCount,
+        uint256 legCount
+    ) internal pure returns (uint256) {
+        uint256 bidder = account(bidderPositionCount) + RING_WITNESS;
+        uint256 weight = account(0) + account(positionCount) + bidder + _instruments(legCount);
+        uint256 atAccount = account(positionCount) + margin(positionCount);
+        uint256 atBidder = bidder + margin(bidderPositionCount + newCount);
+        if (atAccount > weight) weight = atAccount;
+        if (atBidder > weight) weight = atBidder;
+        return length + weight;
+    }
+
+    function bankruptcy(uint256 length, uint256 count) internal pure returns (uint256) {
+        return length + account(0) + count * account(Limits.POSITIONS_MAX);
+    }
+
+    /// @notice `counterparties`: the sum of their accounts.
+    function adl(uint256 length, uint256 positionCount, uint256 counterparties) internal pure returns (uint256) {
+        uint256 bankrupt = account(positionCount);
+        uint256 weight = counterparties + INSTRUMENT_WITNESS;
+        uint256 atAccount = account(0) + margin(positionCount);
+        uint256 atAnother = account(Limits.POSITIONS_MAX) + margin(Limits.POSITIONS_MAX);
+        if (atAccount > weight) weight = atAccount;
+        if (atAnother > weight) weight = atAnother;
+        return length + bankrupt + weight;
+    }
+
+    function credit(uint256 length) internal pure returns (uint256) {
+        return length + account(Limits.POSITIONS_MAX) + account(0);
+    }
+
     /// @notice What an inbound cycle weighs beside its entries.
     function inboundBase() internal pure returns (uint256) {
         return 11 + OUTBOX_WITNESS;
@@ -133,8 +173,10 @@ library Weights {
             uint256 created = (1 + (length - 13) / 4) * Cells.INSTRUMENT_BYTES;
             return UNDERLYING_WITNESS + 32 * Limits.INSTRUMENT_TREE_DEPTH + created;
         }
+        if (entryType == 10) return 0;
         uint256 full = account(Limits.POSITIONS_MAX);
-        return entryType == 6 ? full + margin(Limits.POSITIONS_MAX) : full;
+        if (entryType == 7) return full + RING_WITNESS + INSTRUMENT_WITNESS;
+        return entryType == 6 || entryType == 8 ? full + margin(Limits.POSITIONS_MAX) : full;
     }
 
     function account(uint256 positionCount) internal pure returns (uint256) {
@@ -145,9 +187,17 @@ library Weights {
     function margin(uint256 instruments) internal pure returns (uint256) {
         unchecked {
             uint256 underlyings = instruments < Limits.UNDERLYINGS_MAX ? instruments : Limits.UNDERLYINGS_MAX;
-            return instruments * Cells.INSTRUMENT_BYTES + 32
-                * _siblings(instruments, INSTRUMENT_USED_DEPTH, Limits.INSTRUMENT_TREE_DEPTH) + underlyings
-                * UNDERLYING_CELL_MAX + 32 * _siblings(underlyings, UNDERLYING_USED_DEPTH, Limits.UNDERLYING_TREE_DEPTH);
+            return _instruments(instruments) + underlyings * UNDERLYING_CELL_MAX + 32
+                * _siblings(underlyings, UNDERLYING_USED_DEPTH, Limits.UNDERLYING_TREE_DEPTH);
+        }
+    }
+
+    /// @dev That many instruments with one multiproof.
+    function _instruments(uint256 count) private pure returns (uint256) {
+        unchecked {
+            return
+                count * Cells.INSTRUMENT_BYTES + 32
+                    * _siblings(count, INSTRUMENT_USED_DEPTH, Limits.INSTRUMENT_TREE_DEPTH);
         }
     }
 

@@ -9,7 +9,9 @@ import {PayloadReader} from "../lib/PayloadReader.sol";
 import {RejectionCodes} from "../lib/RejectionCodes.sol";
 import {Cell, StateWitness} from "../lib/StateWitness.sol";
 import {Weights} from "../lib/Weights.sol";
+import {Credits} from "./Credits.sol";
 import {CycleRule, Run} from "./CycleRule.sol";
+import {ForcedEntries} from "./ForcedEntries.sol";
 import {OutboxWriter} from "./OutboxWriter.sol";
 
 /// @title inbound: consumes the L1 queue in order
@@ -24,7 +26,10 @@ contract InboundRule is CycleRule {
     uint256 private constant KEY_REVOKE = 4;
     uint256 private constant CANCEL_ALL = 5;
     uint256 private constant FORCED_WITHDRAWAL = 6;
+    uint256 private constant FORCED_CLOSE = 7;
+    uint256 private constant FORCED_LIQUIDATION = 8;
     uint256 private constant LIST_SERIES = 9;
+    uint256 private constant ADMIN_CHANGE = 10;
 
     uint256 private constant MICRO_USD_MAX = 2 ** 50 - 1;
     uint256 private constant NANO_PER_COIN = 1e9;
@@ -46,7 +51,7 @@ contract InboundRule is CycleRule {
         uint256 offset = run.body + 1;
         for (uint256 i = 0; i < count; ++i) {
             uint256 length = PayloadReader.read(offset, 2);
-            if (!_apply(run, offset + 2)) return RejectionCodes.LIMIT_EXCEEDED;
+            if (!_apply(run, offset + 2, length)) return RejectionCodes.LIMIT_EXCEEDED;
             uint256 cursor = globals + Cells.GLOBALS_INBOUND_CURSOR;
             Cells.write(cursor, 8, Cells.read(cursor, 8) + 1);
             _chain(globals + Cells.GLOBALS_INBOUND_HASH, offset + 2, length);
@@ -67,23 +72,31 @@ contract InboundRule is CycleRule {
     }
 
     /// @dev False where the venue cannot record the entry at all: its money would leave the totals' range.
-    function _apply(Run memory run, uint256 entry) private pure returns (bool) {
+    function _apply(Run memory run, uint256 entry, uint256 length) private pure returns (bool) {
         uint256 entryType = PayloadReader.read8(entry);
         if (entryType == LIST_SERIES) {
             _listSeries(run, entry);
             return true;
         }
+        if (entryType == ADMIN_CHANGE) {
+            _adminChange(run, entry + 3, length - 3);
+            return true;
+        }
         uint256 number = PayloadReader.readBig(entry + 1, 3);
         Cell memory account = run.state.accounts.find(number);
         if (entryType == DEPOSIT) return _deposit(run, entry, account);
-        if (entryType == FORCED_WITHDRAWAL) return _forcedWithdrawal(run, entry, account);
         if (entryType == OPEN_ACCOUNT) {
             if (account.length == 0) _openAccount(run, entry, account);
             return true;
         }
         // An owner may change what exists and is neither treasury nor insurance.
         if (account.length == 0 || number <= Limits.INSURANCE_ACCOUNT) return true;
-        if (entryType == KEY_GRANT) {
+        if (entryType == FORCED_WITHDRAWAL) return _forcedWithdrawal(run, entry, account);
+        if (entryType == FORCED_CLOSE) {
+            ForcedEntries.close(run, entry, account);
+        } else if (entryType == FORCED_LIQUIDATION) {
+            ForcedEntries.liquidate(run, account);
+        } else if (entryType == KEY_GRANT) {
             _keyGrant(entry, account);
         } else if (entryType == KEY_REVOKE) {
             _raiseMinNonce(account, PayloadReader.readBig(entry + 24, 6));
@@ -91,7 +104,6 @@ contract InboundRule is CycleRule {
         } else if (entryType == CANCEL_ALL) {
             _raiseMinNonce(account, PayloadReader.readBig(entry + 4, 6));
         }
-        // Forced close and forced liquidation change nothing yet.
         return true;
     }
 
@@ -135,11 +147,33 @@ contract InboundRule is CycleRule {
         bool isCredited = account.length > 0 && Cells.addCash(account.data, int256(amount));
         if (!isCredited && OutboxWriter.isFull(run.state)) return false;
         Cells.writeSigned64(total, inboundTotal);
+        if (account.length > 0) _clearCreditOf(run, account);
         // Parked: what cannot be credited goes back to the payer.
         if (!isCredited) {
             OutboxWriter.append(run.state, account.index, amount, run.parameters.chainId, _address(entry + 12));
         }
         return true;
+    }
+
+    /// @dev Credited or parked, the deposit that the credit was granted for is here.
+    function _clearCreditOf(Run memory run, Cell memory account) private pure {
+        if (Cells.credit(account.data) == 0) return;
+        uint256 index = Cells.read(Cells.tail(account.data) + Cells.TAIL_CREDIT_INDEX, 8);
+        if (index == Cells.read(run.state.globals + Cells.GLOBALS_INBOUND_CURSOR, 8)) {
+            Credits.clear(run.state, account);
+        }
+    }
+
+    /// @dev Replaces a pending change.
+    function _adminChange(Run memory run, uint256 change, uint256 length) private pure {
+        bytes32 hash;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, change, length)
+            hash := keccak256(free, length)
+        }
+        Cells.writeWord(run.state.globals + Cells.GLOBALS_ADMIN_HASH, hash);
+        Cells.write(run.state.globals + Cells.GLOBALS_ADMIN_MS, 8, run.timeMs + run.parameters.adminDelayMs);
     }
 
     /// @dev Address of the delegate with that key, or the end of the delegates.
@@ -178,8 +212,9 @@ contract InboundRule is CycleRule {
 
     /// @dev Checks in the order of outbound; pays what is withdrawable when more is asked.
     function _forcedWithdrawal(Run memory run, uint256 entry, Cell memory account) private pure returns (bool) {
-        if (account.length == 0 || account.index <= Limits.INSURANCE_ACCOUNT) return true;
-        if (Cells.credit(account.data) > 0 || OutboxWriter.hasBadDebt(run.state)) return true;
+        // The venue could block it by granting some.
+        Credits.clear(run.state, account);
+        if (OutboxWriter.hasBadDebt(run.state)) return true;
         MarginFigures memory figures = Margin.figuresOf(run.state, account.data, run.parameters, run.timeMs);
         if (!figures.marksUsable) return true;
         uint256 amount = PayloadReader.readBig(entry + 4, 8);

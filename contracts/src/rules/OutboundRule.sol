@@ -12,7 +12,7 @@ import {Cell, StateWitness} from "../lib/StateWitness.sol";
 import {Weights} from "../lib/Weights.sol";
 import {CycleRule, Run} from "./CycleRule.sol";
 import {OutboxWriter} from "./OutboxWriter.sol";
-import {TradeEntries} from "./TradeEntries.sol";
+import {RingSlots} from "./RingSlots.sol";
 
 /// @title outbound: withdrawals signed by the owner go from cash to the outbox
 /// @notice packages/ledger/src/kinds/outbound.ts. Usable marks (1009) and what is withdrawable (1010) are shown at one
@@ -123,7 +123,7 @@ contract OutboundRule is CycleRule {
         if (nonce < Cells.read(Cells.tail(account.data) + Cells.TAIL_MIN_NONCE, 6)) {
             return RejectionCodes.OUTBOUND_BELOW_MIN_NONCE;
         }
-        if (_isSlotTaken(run, account.ring.find(nonce % Limits.RING_SLOTS), nonce)) {
+        if (RingSlots.isTaken(run, account.ring.find(nonce % Limits.RING_SLOTS), nonce)) {
             return RejectionCodes.OUTBOUND_RING_SLOT;
         }
         address signer = Signatures.recover(digest, item + SIGNATURE);
@@ -134,13 +134,6 @@ contract OutboundRule is CycleRule {
         bool isPossible = !OutboxWriter.hasBadDebt(run.state)
             && OutboxWriter.isInVault(run.state, PayloadReader.read(item + AMOUNT, 8));
         return isPossible ? 0 : RejectionCodes.OUTBOUND_BAD_DEBT;
-    }
-
-    /// @dev A withdrawal's nonce is used once: not even the same withdrawal may have it again.
-    function _isSlotTaken(Run memory run, Cell memory slot, uint256 nonce) private pure returns (bool) {
-        if (slot.length == 0) return false;
-        return
-            Cells.read(slot.data, 6) >= nonce || Cells.read(slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8) >= run.timeMs;
     }
 
     function _digest(Run memory run, uint256 item) private pure returns (bytes32) {
@@ -173,7 +166,6 @@ contract OutboundRule is CycleRule {
         int256 amount = int256(PayloadReader.read(item + AMOUNT, 8));
         Cells.addCash(account.data, -amount);
         Cell memory slot = account.ring.find(nonce % Limits.RING_SLOTS);
-        TradeEntries.writeSlot(slot, nonce, digest, 1, -amount);
-        Cells.write(slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8, run.timeMs + run.parameters.receiptPeriodMs);
+        RingSlots.write(run, slot, nonce, digest, 1, -amount);
     }
 }

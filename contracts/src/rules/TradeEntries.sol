@@ -9,6 +9,8 @@ import {RejectionCodes} from "../lib/RejectionCodes.sol";
 import {Signatures} from "../lib/Signatures.sol";
 import {Cell, StateWitness} from "../lib/StateWitness.sol";
 import {Run} from "./CycleRule.sol";
+import {RingSlots} from "./RingSlots.sol";
+import {Traders} from "./Traders.sol";
 
 /// @notice One order's netted change, as the payload has it.
 struct Entry {
@@ -35,7 +37,6 @@ library TradeEntries {
     using StateWitness for *;
 
     uint256 private constant REDUCE_ONLY = 1;
-    uint256 private constant SCOPE_TRADE = 1;
 
     /// @notice Reads the entry at calldata offset `offset`. The payload is canonical.
     function read(uint256 offset) internal pure returns (Entry memory entry) {
@@ -211,20 +212,8 @@ library TradeEntries {
     {
         unchecked {
             if (PayloadReader.read8(entry.order + PayloadReader.ENTRY_HAS_SIGNATURE) == 0) return isHeld;
-            address signer = Signatures.recover(digest, entry.order + PayloadReader.ENTRY_SIGNATURE);
-            if (signer == address(0)) return false;
-            if (signer == Cells.readAddress(account.data + Cells.ACCOUNT_OWNER)) return true;
             uint256 expiryMs = PayloadReader.read(entry.order + PayloadReader.ENTRY_EXPIRY_MS, 6);
-            uint256 delegate = account.data + Cells.ACCOUNT_DELEGATES;
-            uint256 end = Cells.tail(account.data);
-            for (; delegate < end; delegate += Cells.DELEGATE_BYTES) {
-                if (
-                    Cells.readAddress(delegate) == signer
-                        && Cells.read8(delegate + Cells.DELEGATE_SCOPES) & SCOPE_TRADE != 0
-                        && Cells.read(delegate + Cells.DELEGATE_EXPIRY_MS, 8) >= expiryMs
-                ) return true;
-            }
-            return false;
+            return Traders.hasSigned(account, digest, entry.order + PayloadReader.ENTRY_SIGNATURE, expiryMs);
         }
     }
 
@@ -255,22 +244,9 @@ library TradeEntries {
                 uint256 lots = Cells.absolute(legRatio(entry, leg)) * entry.filledLots;
                 if (lots > uint256(Cells.INT32_MAX)) return RejectionCodes.TRADE_BOUNDS;
             }
-            writeSlot(slot, entry.nonce, digest, filledLots, filledCash);
-            Cells.write(slot.data + Cells.RING_RECEIPT_DEADLINE_MS, 8, run.timeMs + run.parameters.receiptPeriodMs);
+            RingSlots.write(run, slot, entry.nonce, digest, filledLots, filledCash);
             return 0;
         }
-    }
-
-    /// @notice Writes a ring slot but for its receipt deadline.
-    function writeSlot(Cell memory slot, uint256 nonce, bytes32 hash, uint256 lots, int256 cash) internal pure {
-        if (slot.length == 0) {
-            slot.data = StateWitness.allocate(Cells.RING_BYTES);
-            slot.length = Cells.RING_BYTES;
-        }
-        Cells.write(slot.data, 6, nonce);
-        Cells.writeWord(slot.data + Cells.RING_ORDER_HASH, hash);
-        Cells.write(slot.data + Cells.RING_FILLED_LOTS, 4, lots);
-        Cells.writeSigned64(slot.data + Cells.RING_FILLED_CASH, cash);
     }
 
     /// @dev Cash at the limit price is −sign(size)·price·lots·tickValue; more is better for either side.

@@ -220,7 +220,7 @@ contract PricingHarness {
             set(fields, 10 + j, parameters.tailMovesPpb[j]);
         }
         // Field by field and by name, not by the layout that the decoder writes to.
-        int256[35] memory scalars = [
+        int256[38] memory scalars = [
             parameters.tailDampingPpb,
             parameters.volatilityUpPpb,
             parameters.volatilityDownPpb,
@@ -255,9 +255,12 @@ contract PricingHarness {
             parameters.markAgeMaxMs,
             parameters.liquidationPenaltyPpb,
             parameters.liquidationBoundPpb,
-            parameters.liquidationSliceMicroUsdc
+            parameters.liquidationSliceMicroUsdc,
+            parameters.auctionDurationMs,
+            parameters.creditPoolFactorPpb,
+            parameters.creditAccountMaxMicroUsdc
         ];
-        for (uint256 j = 0; j < 35; ++j) {
+        for (uint256 j = 0; j < 38; ++j) {
             set(fields, 18 + j, scalars[j]);
         }
     }

@@ -5,6 +5,7 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IBatchChain} from "../../src/chain/IBatchChain.sol";
 import {Custody, CustodyTerms, OutboxCell, StateRoots} from "../../src/custody/Custody.sol";
+import {Limits} from "../../src/lib/Limits.sol";
 import {FixedWindowPolicy} from "../../src/policy/FixedWindowPolicy.sol";
 import {Fixture} from "../support/Fixture.sol";
 import {EighteenDecimals, FeeToken, HookToken, IdleToken, RefusingToken} from "../support/HostileTokens.sol";
@@ -348,7 +349,7 @@ contract CustodyTest is Fixture {
         vm.prank(GOVERNOR);
         vm.assertEq(custody.adminChange(change), 0);
         vm.assertEq(custody.forcedDeadlineOf(0), 0);
-        bytes memory longest = new bytes(custody.ADMIN_CHANGE_BYTES_MAX());
+        bytes memory longest = new bytes(Limits.ADMIN_CHANGE_BYTES_MAX);
         expectQueued(abi.encodePacked(hex"0a", uint16(longest.length), longest));
         vm.prank(GOVERNOR);
         custody.adminChange(longest);
@@ -361,7 +362,7 @@ contract CustodyTest is Fixture {
         vm.startPrank(GOVERNOR);
         vm.expectRevert(abi.encodeWithSelector(Custody.ChangeLengthOutOfRange.selector, 0));
         custody.adminChange("");
-        uint256 length = custody.ADMIN_CHANGE_BYTES_MAX() + 1;
+        uint256 length = Limits.ADMIN_CHANGE_BYTES_MAX + 1;
         vm.expectRevert(abi.encodeWithSelector(Custody.ChangeLengthOutOfRange.selector, length));
         custody.adminChange(new bytes(length));
         vm.stopPrank();

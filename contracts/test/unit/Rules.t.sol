@@ -10,6 +10,11 @@ import {ParameterStore} from "../../src/lib/ParameterStore.sol";
 import {RejectionCodes} from "../../src/lib/RejectionCodes.sol";
 import {Signatures} from "../../src/lib/Signatures.sol";
 import {State, StateWitness} from "../../src/lib/StateWitness.sol";
+import {AdlRule} from "../../src/rules/AdlRule.sol";
+import {AdminRule} from "../../src/rules/AdminRule.sol";
+import {AuctionRule} from "../../src/rules/AuctionRule.sol";
+import {BankruptcyRule} from "../../src/rules/BankruptcyRule.sol";
+import {CreditRule} from "../../src/rules/CreditRule.sol";
 import {ExpiryRule} from "../../src/rules/ExpiryRule.sol";
 import {ICycleRule} from "../../src/rules/ICycleRule.sol";
 import {InboundRule} from "../../src/rules/InboundRule.sol";
@@ -30,9 +35,14 @@ contract RulesTest is VmTest {
         rules.push(new RowsRule());
         rules.push(new TradeRule());
         rules.push(new LiquidationRule());
+        rules.push(new AuctionRule());
+        rules.push(new BankruptcyRule());
+        rules.push(new AdlRule());
         rules.push(new ExpiryRule());
         rules.push(new InboundRule());
         rules.push(new OutboundRule());
+        rules.push(new CreditRule());
+        rules.push(new AdminRule());
     }
 
     // ── payloads ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,7 +244,7 @@ contract RulesTest is VmTest {
         address store = address(new ParameterStore(hex"0102"));
         vm.assertEq(store.code, hex"000102");
         IBatchChain chain = IBatchChain(address(0xC4A1));
-        Dispute dispute = new Dispute(chain, store, 0x71E, rules);
+        Dispute dispute = new Dispute(chain, store, 0x1FFE, rules);
         vm.assertEq(address(dispute.ruleOf(3)), address(rules[2]));
         vm.expectRevert(abi.encodeWithSelector(Dispute.RuleOfUnknownKind.selector, 1));
         new Dispute(chain, store, 0, rules);
@@ -242,9 +252,9 @@ contract RulesTest is VmTest {
         twice[0] = rules[0];
         twice[1] = rules[0];
         vm.expectRevert(abi.encodeWithSelector(Dispute.RuleTwice.selector, 1));
-        new Dispute(chain, store, 0x71E, twice);
+        new Dispute(chain, store, 0x1FFE, twice);
         vm.expectRevert(abi.encodeWithSelector(Dispute.ParametersWithoutCode.selector, address(0xE0A)));
-        new Dispute(chain, address(0xE0A), 0x71E, rules);
+        new Dispute(chain, address(0xE0A), 0x1FFE, rules);
         vm.deal(address(this), 1 ether);
         (bool isSent, bytes memory reason) = address(dispute).call{value: 1}("");
         vm.assertFalse(isSent);

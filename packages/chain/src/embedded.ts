@@ -194,6 +194,11 @@ async function writeStateDump(rpc: Rpc, path: string): Promise<void> {
   await rename(partial, path);
 }
 
+/** Writes the state of a node that somebody else controls, which notices nothing. */
+export function dumpL1State(url: string, path: string): Promise<void> {
+  return writeStateDump(rpcOf(url), path);
+}
+
 /** Controls an anvil that somebody else started, for example before this process was killed and restarted. */
 export async function attachEmbeddedL1(url: string, processId = 0): Promise<EmbeddedL1> {
   return embeddedL1Of(url, processId, async () => undefined);

@@ -3,6 +3,11 @@
 import { assertNever, U48_MAX } from "@tidemark/num";
 import { decodeCycle } from "./codec/cycles.ts";
 import type { Draft } from "./draft.ts";
+import * as adl from "./kinds/adl.ts";
+import * as admin from "./kinds/admin.ts";
+import * as auction from "./kinds/auction.ts";
+import * as bankruptcy from "./kinds/bankruptcy.ts";
+import * as credit from "./kinds/credit.ts";
 import * as expiry from "./kinds/expiry.ts";
 import * as inbound from "./kinds/inbound.ts";
 import * as liquidation from "./kinds/liquidation.ts";
@@ -44,12 +49,22 @@ function applyKind(draft: Draft, cycle: Cycle, context: CycleContext): CycleReje
       return trade.validateAndApply(draft, cycle, context);
     case "liquidation":
       return liquidation.validateAndApply(draft, cycle, context);
+    case "auction":
+      return auction.validateAndApply(draft, cycle, context);
+    case "bankruptcy":
+      return bankruptcy.validateAndApply(draft, cycle);
+    case "adl":
+      return adl.validateAndApply(draft, cycle, context);
     case "expiry":
       return expiry.validateAndApply(draft, cycle, context);
     case "inbound":
       return inbound.validateAndApply(draft, cycle, context);
     case "outbound":
       return outbound.validateAndApply(draft, cycle, context);
+    case "credit":
+      return credit.validateAndApply(draft, cycle, context);
+    case "admin":
+      return admin.validateAndApply(draft, cycle, context);
     default:
       return assertNever(cycle, "cycle");
   }

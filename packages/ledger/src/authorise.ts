@@ -15,8 +15,8 @@ function signerOf(digest: Uint8Array, signature: CompactSignature, signatures: S
   return signatures.recoverAddress(digest, hexToBytes(signature));
 }
 
-/** A delegate's key must have the scope and outlive the order: its expiry then ends every order that it signed. */
-export function isTrader(cell: Readonly<AccountCell>, signer: Address, order: Readonly<Order>): boolean {
+/** Of an order or a bid: a delegate's key must have the scope and outlive it: its expiry then ends every order that it signed. */
+export function isTrader(cell: Readonly<AccountCell>, signer: Address, order: Pick<Order, "expiryMs">): boolean {
   if (signer === cell.owner) return true;
   return cell.delegates.some(
     (delegate) =>
@@ -26,7 +26,7 @@ export function isTrader(cell: Readonly<AccountCell>, signer: Address, order: Re
 
 export function authorisesOrder(
   cell: Readonly<AccountCell>,
-  order: Readonly<Order>,
+  order: Pick<Order, "expiryMs">,
   digest: Uint8Array,
   signature: CompactSignature,
   signatures: SignaturePort,

@@ -2,6 +2,7 @@
 import { type AccountNumber, assert, INT32_MAX, type InstrumentNumber, microUsdc } from "@tidemark/num";
 import { ExactSum } from "./exact-sum.ts";
 import { ACCOUNTS_MAX, INSTRUMENTS_MAX, POSITIONS_MAX, RING_SLOTS, ROW_LENGTH } from "./limits.ts";
+import { type ParameterSet, parametersHash } from "./parameters.ts";
 import type { LedgerState } from "./state.ts";
 import { EMPTY_RING_ROOT } from "./tree/roots.ts";
 import type {
@@ -26,6 +27,8 @@ export interface StateChanges {
   /** Appended from globals.outboxCount of the state on. */
   outbox: readonly OutboxCell[];
   globals: GlobalsCell;
+  /** Null where they stay. */
+  parameters: ParameterSet | null;
 }
 
 /** The lists are new, their members shared: delegates and positions are replaced, never changed in place. */
@@ -48,6 +51,7 @@ function checkAccount(number: number, cell: Readonly<AccountCell>, instrumentCou
   }
   if (!Number.isSafeInteger(cell.cash)) assert(false, `account ${number}: cash`);
   if (!(Number.isSafeInteger(cell.credit) && cell.credit >= 0)) assert(false, `account ${number}: credit`);
+  if (cell.credit === 0 && cell.creditIndex !== 0) assert(false, `account ${number}: creditIndex`);
 }
 
 function badDebtOf(cell: Readonly<AccountCell> | undefined): number {
@@ -93,6 +97,7 @@ export class Draft {
   readonly #underlyings = new Map<number, UnderlyingCell>();
   readonly #ringSlots = new Map<number, Map<number, RingSlot>>();
   readonly #outbox: OutboxCell[] = [];
+  #parameters: ParameterSet | null = null;
   #committed = false;
 
   /** Use LedgerState.begin. */
@@ -104,6 +109,11 @@ export class Draft {
 
   account(number: number): Readonly<AccountCell> | undefined {
     return this.#accounts.get(number) ?? this.#state.account(number);
+  }
+
+  /** Of the accounts before the cycle, ascending. */
+  accountNumbers(): number[] {
+    return this.#state.accountNumbers();
   }
 
   /** Mutable; the account must exist. */
@@ -195,6 +205,12 @@ export class Draft {
     return number;
   }
 
+  /** From the next cycle on; the set is valid. */
+  changeParameters(parameters: ParameterSet): void {
+    this.#parameters = parameters;
+    this.globals.parametersHash = parametersHash(parameters);
+  }
+
   /** Makes the changes the state's own and returns its new root. @throws BugError when an identity does not hold. */
   commit(): Hash {
     assert(!this.#committed && this.#state.version === this.#version, "draft is of the current state");
@@ -212,6 +228,7 @@ export class Draft {
       ringSlots: this.#ringSlots,
       outbox: this.#outbox,
       globals: this.globals,
+      parameters: this.#parameters,
     });
   }
 
@@ -221,12 +238,14 @@ export class Draft {
     // Exact sums: a partial sum over some of the accounts may leave the safe range while the total does not.
     const cashTotal = new ExactSum();
     const badDebt = new ExactSum();
+    let creditChange = 0;
     cashTotal.add(before.cashTotal);
     badDebt.add(before.badDebt);
     for (const [number, cell] of this.#accounts) {
       const stored = this.#state.account(number);
       cashTotal.add(cell.cash);
       cashTotal.add(-(stored?.cash ?? 0));
+      creditChange += cell.credit - (stored?.credit ?? 0);
       badDebt.add(badDebtOf(cell));
       badDebt.add(-badDebtOf(stored));
     }
@@ -239,6 +258,7 @@ export class Draft {
     globals.cashTotal = microUsdc(Number(cashTotal.value()));
     globals.clearingTotal = microUsdc(Number(clearingTotal.value()));
     globals.badDebt = microUsdc(Number(badDebt.value()));
+    assert(globals.creditTotal - before.creditTotal === creditChange, "creditTotal = Σ credit");
     assert(
       BigInt(globals.inboundTotal) === cashTotal.value() + clearingTotal.value() + BigInt(globals.outboxTotal),
       "inboundTotal = cashTotal + clearingTotal + outboxTotal",
@@ -268,6 +288,8 @@ export function emptyAccount(domain: number, owner: Address): AccountCell {
     credit: microUsdc(0),
     minNonce: 0 as AccountCell["minNonce"],
     liquidationMs: 0 as AccountCell["liquidationMs"],
+    auctionMs: 0 as AccountCell["auctionMs"],
+    creditIndex: 0,
     ringRoot: EMPTY_RING_ROOT,
     positions: [],
   };

@@ -35,6 +35,12 @@ export const INBOUND_PER_CYCLE_MAX = 32;
 export const OUTBOUND_PER_CYCLE_MAX = 8;
 export const REALISATIONS_PER_CYCLE_MAX = 16;
 export const EXPIRY_INSTRUMENTS_MAX = 64;
+export const BANKRUPTCIES_PER_CYCLE_MAX = 32;
+export const ADL_COUNTERPARTIES_MAX = 64;
+/** A bid takes 1 … AUCTION_PARTS of this many parts of every position. */
+export const AUCTION_PARTS = 1000;
+/** Bytes of one change of the parameter set: the custody queues no longer one. */
+export const ADMIN_CHANGE_BYTES_MAX = 1024;
 
 /** |cash| < CASH_BOUND micro-USDC. */
 export const CASH_BOUND = 2 ** 53;
@@ -45,6 +51,10 @@ export const ROW_VALUE_BOUND = 2 ** 40;
 /** Funding indices are micro-USDC per lot · 2^FUNDING_SHIFT. */
 export const FUNDING_SHIFT = 20;
 export const ORDER_LIFETIME_MAX_MS = 30 * 24 * 60 * 60 * 1000;
+/** Of the order that a forced close makes. */
+export const FORCED_CLOSE_LIFETIME_MS = 24 * 60 * 60 * 1000;
+/** Greatest fee that an order can name: the schedule alone bounds what a forced close pays. */
+export const FORCED_CLOSE_FEE_MAX = 2 ** 40 - 1;
 
 export const CYCLES_PER_BATCH_MAX = 256;
 export const BATCH_BYTES_MAX = 120 * 1024;

@@ -1,8 +1,9 @@
 // The parameter set of a domain: who signs, what is listed, how risk is measured. Its hash is part of every state.
-import { ByteWriter, bytesToHex, keccak256, MICRO_USD_MAX } from "@tidemark/num";
+import { ByteReader, ByteWriter, bytesToHex, DecodeError, keccak256, MICRO_USD_MAX } from "@tidemark/num";
 import { ORACLES_MAX, UNDERLYINGS_MAX } from "./limits.ts";
 import {
   DEFAULT_RISK_PARAMETERS,
+  decodeRiskParameters,
   encodeRiskParameters,
   type RiskParameters,
   riskParameterProblems,
@@ -37,6 +38,8 @@ export interface ParameterSet {
   insuranceOwner: Address;
   /** A fill's ring slot cannot be taken over before its receipt is that old. */
   receiptPeriodMs: number;
+  /** Between a change's arrival from L1 and its earliest effect. */
+  adminDelayMs: number;
   /** Index = underlying number. */
   underlyings: UnderlyingParameters[];
   risk: RiskParameters;
@@ -85,6 +88,7 @@ export function defaultParameters(choices: ParameterChoices): ParameterSet {
     treasuryOwner: choices.treasuryOwner.toLowerCase(),
     insuranceOwner: choices.insuranceOwner.toLowerCase(),
     receiptPeriodMs: 3_600_000,
+    adminDelayMs: 7 * 86_400_000,
     underlyings: [
       {
         name: "BTC",
@@ -203,20 +207,27 @@ const parameterSet: FieldCheck = fields({
   treasuryOwner: address,
   insuranceOwner: address,
   receiptPeriodMs: integerWithin(1, YEAR_MS),
+  adminDelayMs: integerWithin(1, YEAR_MS),
   underlyings: underlyingList,
   risk: (value, name, problems) => {
     for (const problem of riskParameterProblems(value)) problems.push(`${name}.${problem}`);
   },
 });
 
-/** A deep copy of what was given, checked. @throws ParameterError that names every bad field and its limit. */
-export function validateParameters(value: unknown): ParameterSet {
+/** What is wrong with `value` as a ParameterSet, one sentence a problem; empty when it is valid. */
+export function parameterProblems(value: unknown): string[] {
   const problems: string[] = [];
   parameterSet(value, "", problems);
   if (problems.length === 0) {
     const { oracles, oracleQuorum } = value as ParameterSet;
     if (oracleQuorum > oracles.length) problems.push(`oracleQuorum must be at most the ${oracles.length} oracles`);
   }
+  return problems;
+}
+
+/** A deep copy of what was given, checked. @throws ParameterError that names every bad field and its limit. */
+export function validateParameters(value: unknown): ParameterSet {
+  const problems = parameterProblems(value);
   if (problems.length > 0) throw new ParameterError(problems);
   // Nothing but JSON values has passed, so this copies all of it.
   return JSON.parse(JSON.stringify(value)) as ParameterSet;
@@ -229,7 +240,7 @@ export function encodeParameters(parameters: Readonly<ParameterSet>): Uint8Array
   writer.u8(parameters.oracles.length);
   for (const oracle of parameters.oracles) writer.hex(oracle, 20);
   writer.u8(parameters.oracleQuorum).hex(parameters.treasuryOwner, 20).hex(parameters.insuranceOwner, 20);
-  writer.u64(parameters.receiptPeriodMs).u8(parameters.underlyings.length);
+  writer.u64(parameters.receiptPeriodMs).u64(parameters.adminDelayMs).u8(parameters.underlyings.length);
   for (const { name, kinds } of parameters.underlyings) {
     writer.u8(name.length);
     for (let i = 0; i < name.length; i++) writer.u8(name.charCodeAt(i));
@@ -237,6 +248,35 @@ export function encodeParameters(parameters: Readonly<ParameterSet>): Uint8Array
   }
   encodeRiskParameters(parameters.risk, writer);
   return writer.toBytes();
+}
+
+/** @throws DecodeError unless the bytes are the encoding of a valid set. */
+export function decodeParameters(bytes: Uint8Array): ParameterSet {
+  const reader = new ByteReader(bytes);
+  const parameters: ParameterSet = {
+    version: reader.u16(),
+    domain: reader.u32(),
+    chainId: reader.u64(),
+    verifyingContract: reader.hex(20),
+    oracles: Array.from({ length: reader.u8() }, () => reader.hex(20)),
+    oracleQuorum: reader.u8(),
+    treasuryOwner: reader.hex(20),
+    insuranceOwner: reader.hex(20),
+    receiptPeriodMs: reader.u64(),
+    adminDelayMs: reader.u64(),
+    underlyings: Array.from({ length: reader.u8() }, () => readUnderlyingParameters(reader)),
+    risk: decodeRiskParameters(reader),
+  };
+  reader.end();
+  const problems = parameterProblems(parameters);
+  if (problems.length > 0) throw new DecodeError("malformed", 0, problems.join("; "));
+  return parameters;
+}
+
+function readUnderlyingParameters(reader: ByteReader): UnderlyingParameters {
+  const name = String.fromCharCode(...reader.bytes(reader.u8()));
+  const size = (): ContractSize => ({ lotNanoCoin: reader.u64(), tickMicroUsd: reader.u64() });
+  return { name, kinds: { perpetual: size(), future: size(), option: size() } };
 }
 
 export function parametersHash(parameters: Readonly<ParameterSet>): Hash {

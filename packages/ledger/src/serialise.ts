@@ -16,21 +16,24 @@ import {
 } from "./codec/cells.ts";
 import { malformed } from "./codec/reading.ts";
 import { HASH_SUITE, INSTRUMENTS_MAX, RING_SLOTS, STATE_FORMAT, UNDERLYINGS_MAX } from "./limits.ts";
-import { type ParameterSet, parametersHash } from "./parameters.ts";
+import { isChangeOf } from "./parameterChange.ts";
+import { decodeParameters, encodeParameters, type ParameterSet, parametersHash } from "./parameters.ts";
 import { LedgerState } from "./state.ts";
 import { EMPTY_RING_ROOT } from "./tree/roots.ts";
 import type { AccountCell, InstrumentCell, OutboxCell, RingSlot, UnderlyingCell } from "./types.ts";
 
-const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_VERSION = 2;
 const HASH_BYTES = 32;
 
 /**
- * version u16, stateRoot 32, globals, underlyingCount u16 and cells, instrument cells, outbox cells, accountCount u32 and
+ * version u16, stateRoot 32, parameter set (length u32 and bytes), globals, underlyingCount u16 and cells, instrument cells, outbox cells, accountCount u32 and
  * (number u24, cell, slotCount u32, ring slots by slot index)…, and keccak256 of all that.
  */
 export function serialiseState(state: LedgerState): Uint8Array {
   const writer = new ByteWriter(1 << 16);
   writer.u16(SNAPSHOT_VERSION).hex(state.root(), HASH_BYTES);
+  const parameters = encodeParameters(state.parameters);
+  writer.u32(parameters.length).bytes(parameters);
   writeGlobals(writer, state.globals);
   writer.u16(state.underlyingCount);
   for (let number = 0; number < state.underlyingCount; number++) {
@@ -57,8 +60,11 @@ function present<Cell>(cell: Cell | undefined): Cell {
   return cell;
 }
 
-/** @throws DecodeError for bytes that are not a state of these parameters: every root is computed again and compared. */
-export function deserialiseState(bytes: Uint8Array, parameters: ParameterSet): LedgerState {
+/**
+ * `genesis`: the parameters that the venue began with; the snapshot's are those or what admin cycles made of them.
+ * @throws DecodeError for bytes that are not a state of such parameters: every root is computed again and compared.
+ */
+export function deserialiseState(bytes: Uint8Array, genesis: ParameterSet): LedgerState {
   const contentBytes = bytes.length - HASH_BYTES;
   if (contentBytes < 0) throw new DecodeError("malformed", 0, "snapshot too short");
   const content = bytes.subarray(0, contentBytes);
@@ -68,9 +74,11 @@ export function deserialiseState(bytes: Uint8Array, parameters: ParameterSet): L
   const reader = new ByteReader(content);
   if (reader.u16() !== SNAPSHOT_VERSION) malformed(reader, "snapshot version");
   const root = reader.hex(HASH_BYTES);
+  const parameters = decodeParameters(reader.bytes(reader.u32()));
+  if (!isChangeOf(genesis, parameters)) malformed(reader, "another parameter set");
   const globals = readGlobals(reader);
   if (globals.format !== STATE_FORMAT || globals.hashSuite !== HASH_SUITE) malformed(reader, "state format");
-  if (globals.parametersHash !== parametersHash(parameters)) malformed(reader, "another parameter set");
+  if (globals.parametersHash !== parametersHash(parameters)) malformed(reader, "parameters hash");
   if (globals.instrumentCount > INSTRUMENTS_MAX) malformed(reader, "instrumentCount");
   const underlyingCount = reader.u16();
   if (underlyingCount > UNDERLYINGS_MAX) malformed(reader, "underlyingCount");
@@ -83,7 +91,7 @@ export function deserialiseState(bytes: Uint8Array, parameters: ParameterSet): L
   const { accounts, ringSlots, ringRoots } = readAccounts(reader);
   reader.end();
   const state = new LedgerState(parameters, globals);
-  const computed = state.store({ accounts, instruments, underlyings, ringSlots, outbox, globals });
+  const computed = state.store({ accounts, instruments, underlyings, ringSlots, outbox, globals, parameters: null });
   for (const [account, ringRoot] of ringRoots) {
     if (state.account(account)?.ringRoot !== ringRoot) malformed(reader, `ring root of account ${account}`);
   }

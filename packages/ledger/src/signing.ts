@@ -1,8 +1,9 @@
 // EIP-712 digests of what traders and oracles sign. Words are written straight into one scratch buffer.
 import { assert, ByteWriter, hexToBytesInto, keccak256, keccak256Into } from "@tidemark/num";
 import { writeReportContent } from "./codec/cycles.ts";
+import { auctionLegsBytes } from "./codec/waterfall.ts";
 import { LEGS_MAX } from "./limits.ts";
-import type { Address, ExpiryCycle, Order, ReportCycle, Withdrawal } from "./types.ts";
+import type { Address, AuctionLeg, Bid, ExpiryCycle, Order, ReportCycle, Withdrawal } from "./types.ts";
 
 const WORD_BYTES = 32;
 
@@ -16,6 +17,9 @@ export const TYPE_STRINGS = {
   withdrawal:
     "Withdrawal(uint32 domain,uint32 account,uint32 asset,uint64 amount,uint64 destinationChain,address recipient," +
     "uint64 nonce,uint64 expiry)",
+  bid:
+    "Bid(uint32 domain,uint32 account,uint32 auctioned,uint32 parts,int64 paymentMax,bytes32 legs,uint64 nonce," +
+    "uint64 expiry)",
   report: "Report(uint32 domain,bytes32 content)",
   settlement: "Settlement(uint32 domain,uint32 underlying,uint64 expiry,uint64 price)",
 } as const;
@@ -31,6 +35,7 @@ function asciiHash(text: string): Uint8Array {
 const LEG_TYPE_HASH = asciiHash(TYPE_STRINGS.leg);
 const ORDER_TYPE_HASH = asciiHash(TYPE_STRINGS.order);
 const WITHDRAWAL_TYPE_HASH = asciiHash(TYPE_STRINGS.withdrawal);
+const BID_TYPE_HASH = asciiHash(TYPE_STRINGS.bid);
 const REPORT_TYPE_HASH = asciiHash(TYPE_STRINGS.report);
 const SETTLEMENT_TYPE_HASH = asciiHash(TYPE_STRINGS.settlement);
 
@@ -74,6 +79,17 @@ function putInt32(target: Uint8Array, word: number, value: number): void {
   target[start + 29] = (value >>> 16) & 0xff;
   target[start + 30] = (value >>> 8) & 0xff;
   target[start + 31] = value & 0xff;
+}
+
+/** A signed safe integer, sign-extended. */
+function putSigned(target: Uint8Array, word: number, value: number): void {
+  assert(Number.isSafeInteger(value), "signed field: integer");
+  const start = word * WORD_BYTES;
+  let left = BigInt.asUintN(256, BigInt(value));
+  for (let i = start + 31; i >= start; i--) {
+    target[i] = Number(left & 0xffn);
+    left >>= 8n;
+  }
 }
 
 function putAddress(target: Uint8Array, word: number, address: Address): void {
@@ -140,6 +156,23 @@ export function withdrawalHash(withdrawal: Readonly<Withdrawal>, separator: Uint
   putAddress(words, 6, withdrawal.recipient);
   putUnsigned(words, 7, withdrawal.nonce);
   putUnsigned(words, 8, withdrawal.expiryMs);
+  return digestOfWords(9, separator);
+}
+
+const ANY_LEGS = new Uint8Array(WORD_BYTES);
+
+/** `legs`: those of the slice; they count where the bid binds them. */
+export function bidHash(bid: Readonly<Bid>, legs: readonly AuctionLeg[], separator: Uint8Array): Uint8Array {
+  const legsHash = bid.bindsLegs ? keccak256(auctionLegsBytes(legs)) : ANY_LEGS;
+  putHash(words, 0, BID_TYPE_HASH);
+  putUnsigned(words, 1, bid.domain);
+  putUnsigned(words, 2, bid.account);
+  putUnsigned(words, 3, bid.auctioned);
+  putUnsigned(words, 4, bid.parts);
+  putSigned(words, 5, bid.paymentMax);
+  putHash(words, 6, legsHash);
+  putUnsigned(words, 7, bid.nonce);
+  putUnsigned(words, 8, bid.expiryMs);
   return digestOfWords(9, separator);
 }
 

@@ -62,7 +62,7 @@ function emptyUnderlying(): UnderlyingCell {
 }
 
 export class LedgerState {
-  readonly parameters: ParameterSet;
+  #parameters: ParameterSet;
   readonly #accounts = new Map<number, AccountCell>();
   readonly #rings = new Map<number, Ring>();
   readonly #instruments: InstrumentCell[] = [];
@@ -83,7 +83,7 @@ export class LedgerState {
 
   /** Use LedgerState.genesis or deserialiseState. */
   constructor(parameters: ParameterSet, globals: GlobalsCell) {
-    this.parameters = parameters;
+    this.#parameters = parameters;
     this.#globals = globals;
   }
 
@@ -104,6 +104,9 @@ export class LedgerState {
       clearingTotal: 0,
       badDebt: 0,
       parametersHash: parametersHash(parameters),
+      creditTotal: 0,
+      adminHash: ZERO_HASH,
+      adminMs: 0,
     } as GlobalsCell;
     const state = new LedgerState(parameters, globals);
     state.store({
@@ -116,10 +119,15 @@ export class LedgerState {
       ringSlots: new Map(),
       outbox: [],
       globals,
+      parameters: null,
     });
     return state;
   }
 
+  /** Those that the next cycle is judged by: an admin cycle changes them. */
+  get parameters(): ParameterSet {
+    return this.#parameters;
+  }
   /** Grows with every commit. */
   get version(): number {
     return this.#version;
@@ -280,6 +288,7 @@ export class LedgerState {
       this.#outbox.push(cell);
     }
     this.#globals = changes.globals;
+    if (changes.parameters !== null) this.#parameters = changes.parameters;
     assert(this.#globals.instrumentCount === this.#instruments.length, "instrumentCount");
     assert(this.#globals.outboxCount === this.#outbox.length, "outboxCount");
     return this.#refreshRoot();
@@ -289,7 +298,7 @@ export class LedgerState {
 
   /** From here on the state can be rolled back to this moment; an earlier mark is forgotten. Costs what is stored since. */
   mark(): void {
-    this.#replaced = nothingReplaced(this.#outbox.length, this.#globals, this.#rowBound);
+    this.#replaced = nothingReplaced(this.#outbox.length, this.#globals, this.#parameters, this.#rowBound);
   }
 
   #keepReplaced(changes: StateChanges, replaced: Replaced): void {
@@ -328,6 +337,7 @@ export class LedgerState {
     for (let number = replaced.outboxCount; number < this.#outbox.length; number++) this.#outboxTree.clearCell(number);
     this.#outbox.length = replaced.outboxCount;
     this.#globals = replaced.globals;
+    this.#parameters = replaced.parameters;
     this.#rowBound = replaced.rowBound;
     this.mark();
     return this.#refreshRoot();

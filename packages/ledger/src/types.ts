@@ -17,6 +17,8 @@ import type {
 export type Hash = `0x${string}`;
 export type Address = `0x${string}`;
 export type CompactSignature = `0x${string}`;
+/** Bytes of any length. */
+export type HexBytes = `0x${string}`;
 
 // ── cells ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -47,6 +49,10 @@ export interface AccountCell {
   minNonce: Nonce;
   /** Time of the last liquidation cycle of this account; a newer report must arrive before the next. */
   liquidationMs: TimestampMs;
+  /** Start of the running auction; 0 = none. */
+  auctionMs: TimestampMs;
+  /** Queue index that `credit` was granted for; 0 without credit. */
+  creditIndex: number;
   ringRoot: Hash;
   /** Sorted by instrument, at most POSITIONS_MAX. */
   positions: Position[];
@@ -154,6 +160,12 @@ export interface GlobalsCell {
   /** Σ max(0, −cash) over accounts without positions. */
   badDebt: MicroUsdc;
   parametersHash: Hash;
+  /** Σ credit over accounts. */
+  creditTotal: MicroUsdc;
+  /** keccak256 of the pending change of the parameter set; zero = none. */
+  adminHash: Hash;
+  /** The pending change cannot be applied before. */
+  adminMs: TimestampMs;
 }
 
 // ── orders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,6 +287,77 @@ export interface LiquidationCycle {
   counterparties: TradeAccount[];
 }
 
+/** One position's part of a slice; lots carry the sign of the account's position. */
+export interface AuctionLeg {
+  instrument: InstrumentNumber;
+  lots: SizeLots;
+}
+
+/** What a bidder signs (EIP-712). */
+export interface Bid {
+  domain: number;
+  /** The bidder. */
+  account: AccountNumber;
+  auctioned: AccountNumber;
+  /** Of AUCTION_PARTS, of every position. */
+  parts: number;
+  /** Most that the bidder pays; negative: least that it receives. */
+  paymentMax: MicroUsdc;
+  /** Whether the signature covers the legs; else the bid takes whatever the slice is then. */
+  bindsLegs: boolean;
+  nonce: Nonce;
+  expiryMs: TimestampMs;
+}
+
+export interface AuctionTake {
+  bid: Bid;
+  signature: CompactSignature;
+  bidderPositionCount: number;
+  /** Legs in instruments that the bidder does not hold: with its positions the rows of a challenge. */
+  newCount: number;
+  /** Below the slice's value at the marks, ≥ 0: the auctioned account bears `fromAccount` of it, the insurance the rest. */
+  discount: MicroUsdc;
+  fromAccount: MicroUsdc;
+  /** The slice, increasing by instrument. */
+  legs: AuctionLeg[];
+}
+
+/** Starts or ends an account's auction, or sells a slice of it to a signed bid. */
+export type AuctionCycle = {
+  kind: "auction";
+  timeMs: TimestampMs;
+  account: AccountNumber;
+  positionCount: number;
+} & ({ op: "start" } | { op: "end" } | { op: "take"; take: AuctionTake });
+
+export interface BankruptcyCycle {
+  kind: "bankruptcy";
+  timeMs: TimestampMs;
+  /** Strictly increasing. */
+  accounts: AccountNumber[];
+}
+
+export interface AdlCounterparty {
+  account: AccountNumber;
+  positionCount: number;
+  /** At the cycle's start. */
+  equity: MicroUsdc;
+  maintenance: MicroUsdc;
+}
+
+/** Deleveraging: a bankrupt account's position in one instrument against the first of the ranking. */
+export interface AdlCycle {
+  kind: "adl";
+  timeMs: TimestampMs;
+  account: AccountNumber;
+  positionCount: number;
+  instrument: InstrumentNumber;
+  /** Micro-USDC per lot by which the counterparties' price is worse than the mark. */
+  haircut: MicroUsdc;
+  /** In the order of the ranking. */
+  counterparties: AdlCounterparty[];
+}
+
 export interface ExpiryCycle {
   kind: "expiry";
   timeMs: TimestampMs;
@@ -301,6 +384,7 @@ export type InboundEntry =
       instrument: InstrumentNumber;
       size: SizeLots;
       limitPrice: PriceTicks;
+      nonce: Nonce;
     }
   | { type: "forcedLiquidation"; account: AccountNumber }
   | {
@@ -310,7 +394,9 @@ export type InboundEntry =
       expiryMs: TimestampMs;
       /** Strictly increasing, ≤ SERIES_STRIKES_MAX. */
       strikes: MicroUsd[];
-    };
+    }
+  /** Bytes of a change of the parameter set, 1 … ADMIN_CHANGE_BYTES_MAX; whether they make sense is judged when it is applied. */
+  | { type: "adminChange"; change: HexBytes };
 
 export interface InboundCycle {
   kind: "inbound";
@@ -336,15 +422,43 @@ export interface OutboundCycle {
   withdrawals: { withdrawal: Withdrawal; signature: CompactSignature; positionCount: number }[];
 }
 
-/** Kinds that later issues add (auction, bankruptcy, adl, credit, admin) become members here and files in kinds/. */
+/** Finality credit for a deposit that the queue will bring. */
+export type CreditCycle = {
+  kind: "credit";
+  timeMs: TimestampMs;
+  account: AccountNumber;
+} & (
+  | {
+      op: "grant";
+      amount: MicroUsdc;
+      /** Where the deposit lies in the L1 queue, and the block that it was seen in. */
+      queueIndex: number;
+      blockHash: Hash;
+    }
+  | { op: "settle" }
+  | { op: "revoke" }
+);
+
+/** Applies the pending change of the parameter set. */
+export interface AdminCycle {
+  kind: "admin";
+  timeMs: TimestampMs;
+  change: HexBytes;
+}
+
 export type Cycle =
   | ReportCycle
   | RowsCycle
   | TradeCycle
   | LiquidationCycle
+  | AuctionCycle
+  | BankruptcyCycle
+  | AdlCycle
   | ExpiryCycle
   | InboundCycle
-  | OutboundCycle;
+  | OutboundCycle
+  | CreditCycle
+  | AdminCycle;
 
 // ── verdicts and ports ─────────────────────────────────────────────────────────────────────────────────────────────
 

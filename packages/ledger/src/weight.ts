@@ -11,6 +11,7 @@ import {
   SURFACE_BYTES,
   UNDERLYING_CELL_FIXED_BYTES,
 } from "./codec/cells.ts";
+import { changeBytes } from "./codec/governance.ts";
 import {
   ACCOUNT_TREE_DEPTH,
   DELEGATES_MAX,
@@ -23,7 +24,15 @@ import {
   UNDERLYING_TREE_DEPTH,
   UNDERLYINGS_MAX,
 } from "./limits.ts";
-import type { Cycle, InboundEntry, QuorumSignature, TradeAccount, TradeEntry } from "./types.ts";
+import type {
+  AdlCycle,
+  AuctionCycle,
+  Cycle,
+  InboundEntry,
+  QuorumSignature,
+  TradeAccount,
+  TradeEntry,
+} from "./types.ts";
 
 const HASH_BYTES = 32;
 
@@ -41,7 +50,18 @@ const REPORT_FIXED_BYTES = 27;
 const EXPIRY_FIXED_BYTES = 20;
 const REALISATION_FIXED_BYTES = 5;
 const OUTBOUND_BYTES = 118;
+/** op, account, positionCount. */
+const AUCTION_FIXED_BYTES = 5;
+/** From the bidder's account to the leg count. */
+const AUCTION_TAKE_FIXED_BYTES = 109;
+const AUCTION_LEG_BYTES = 7;
+const ADL_FIXED_BYTES = 13;
+const ADL_COUNTERPARTY_BYTES = 20;
+const CREDIT_FIXED_BYTES = 4;
+const CREDIT_GRANT_BYTES = 48;
+const CHANGE_LENGTH_BYTES = 2;
 const INSTRUMENT_NUMBER_BYTES = 3;
+const ACCOUNT_NUMBER_BYTES = 3;
 const ENTRY_LENGTH_BYTES = 2;
 
 export function tradeEntryBytes(legCount: number, hasSignature: boolean): number {
@@ -75,11 +95,13 @@ export function inboundEntryBytes(entry: Readonly<InboundEntry>): number {
     case "cancelAll":
       return 10;
     case "forcedClose":
-      return 15;
+      return 21;
     case "forcedLiquidation":
       return 4;
     case "listSeries":
       return 13 + 8 * entry.strikes.length;
+    case "adminChange":
+      return 3 + changeBytes(entry.change);
     default:
       return assertNever(entry, "inbound entry");
   }
@@ -103,6 +125,19 @@ export function cycleBytes(cycle: Readonly<Cycle>): number {
         cycle.legs.length * LIQUIDATION_LEG_BYTES +
         tradeAccountsBytes(cycle.counterparties)
       );
+    case "auction": {
+      const bytes = CYCLE_HEADER_BYTES + AUCTION_FIXED_BYTES;
+      if (cycle.op !== "take") return bytes;
+      return bytes + AUCTION_TAKE_FIXED_BYTES + cycle.take.legs.length * AUCTION_LEG_BYTES;
+    }
+    case "bankruptcy":
+      return CYCLE_HEADER_BYTES + COUNT_BYTES + cycle.accounts.length * ACCOUNT_NUMBER_BYTES;
+    case "adl":
+      return CYCLE_HEADER_BYTES + ADL_FIXED_BYTES + cycle.counterparties.length * ADL_COUNTERPARTY_BYTES;
+    case "credit":
+      return CYCLE_HEADER_BYTES + CREDIT_FIXED_BYTES + (cycle.op === "grant" ? CREDIT_GRANT_BYTES : 0);
+    case "admin":
+      return CYCLE_HEADER_BYTES + CHANGE_LENGTH_BYTES + changeBytes(cycle.change);
     case "expiry": {
       let bytes = CYCLE_HEADER_BYTES + EXPIRY_FIXED_BYTES + quorumBytes(cycle.signatures);
       bytes += cycle.instruments.length * INSTRUMENT_NUMBER_BYTES;
@@ -159,11 +194,16 @@ const depthOf = (leaves: number): number => 32 - Math.clz32(leaves - 1);
 const UNDERLYING_USED_DEPTH = depthOf(UNDERLYINGS_MAX);
 const INSTRUMENT_USED_DEPTH = depthOf(INSTRUMENTS_MAX);
 
+/** That many instruments' cells and one multiproof of them. */
+function instrumentsWitnessBytes(instrumentCount: number): number {
+  const siblings = siblingsMax(instrumentCount, INSTRUMENT_USED_DEPTH, INSTRUMENT_TREE_DEPTH);
+  return instrumentCount * INSTRUMENT_CELL_BYTES + siblings * HASH_BYTES;
+}
+
 function marginBytes(instrumentCount: number): number {
   const underlyings = Math.min(instrumentCount, UNDERLYINGS_MAX);
   return (
-    instrumentCount * INSTRUMENT_CELL_BYTES +
-    siblingsMax(instrumentCount, INSTRUMENT_USED_DEPTH, INSTRUMENT_TREE_DEPTH) * HASH_BYTES +
+    instrumentsWitnessBytes(instrumentCount) +
     underlyings * UNDERLYING_CELL_BYTES_MAX +
     siblingsMax(underlyings, UNDERLYING_USED_DEPTH, UNDERLYING_TREE_DEPTH) * HASH_BYTES
   );
@@ -227,7 +267,7 @@ function legsOf(entries: readonly TradeEntry[], sums: TradeSums): number {
 
 /**
  * What an inbound entry adds to a root witness beside its payload. Its outcome follows from state that the payload does
- * not declare, so the account counts as full; a forced withdrawal needs the margin of such an account.
+ * not declare, so the account counts as full; forced withdrawals and liquidations need the margin of such an account.
  */
 export function inboundEntryWitnessBytes(entry: Readonly<InboundEntry>): number {
   switch (entry.type) {
@@ -236,9 +276,10 @@ export function inboundEntryWitnessBytes(entry: Readonly<InboundEntry>): number 
     case "keyRevoke":
     case "cancelAll":
     case "deposit":
-    case "forcedClose":
-    case "forcedLiquidation":
       return accountWitnessBytes(POSITIONS_MAX);
+    case "forcedClose":
+      return accountWitnessBytes(POSITIONS_MAX) + RING_WITNESS_BYTES + INSTRUMENT_WITNESS_BYTES;
+    case "forcedLiquidation":
     case "forcedWithdrawal":
       return accountWitnessBytes(POSITIONS_MAX) + marginWitnessBytes(POSITIONS_MAX);
     case "listSeries":
@@ -248,6 +289,8 @@ export function inboundEntryWitnessBytes(entry: Readonly<InboundEntry>): number 
         INSTRUMENT_TREE_DEPTH * HASH_BYTES +
         (1 + 2 * entry.strikes.length) * INSTRUMENT_CELL_BYTES
       );
+    case "adminChange":
+      return 0;
     default:
       return assertNever(entry, "inbound entry");
   }
@@ -259,6 +302,29 @@ export const INBOUND_BASE_WEIGHT = CYCLE_HEADER_BYTES + COUNT_BYTES + OUTBOX_WIT
 /** What one more entry adds to an inbound cycle's weight. */
 export function inboundEntryWeight(entry: Readonly<InboundEntry>): number {
   return ENTRY_LENGTH_BYTES + inboundEntryBytes(entry) + inboundEntryWitnessBytes(entry);
+}
+
+function auctionWitnessBytes(cycle: Readonly<AuctionCycle>): number {
+  const { positionCount } = cycle;
+  const rule = accountRuleWitnessBytes(positionCount, 0, 0);
+  if (cycle.op !== "take") return rule;
+  const { bidderPositionCount, newCount, legs } = cycle.take;
+  const both = accountWitnessBytes(positionCount) + accountWitnessBytes(bidderPositionCount);
+  return Math.max(
+    accountWitnessBytes(0) + both + RING_WITNESS_BYTES + instrumentsWitnessBytes(legs.length),
+    rule,
+    accountRuleWitnessBytes(bidderPositionCount, 1, newCount),
+  );
+}
+
+/** Whoever was passed over in the ranking shows it with the rows of an account that the payload does not name. */
+function adlWitnessBytes(cycle: Readonly<AdlCycle>): number {
+  let root = accountWitnessBytes(cycle.positionCount) + INSTRUMENT_WITNESS_BYTES;
+  for (const { positionCount } of cycle.counterparties) root += accountWitnessBytes(positionCount);
+  const atAccount = accountRuleWitnessBytes(cycle.positionCount, 0, 0) + accountWitnessBytes(0);
+  // Which side another account must be on, the bankrupt account's cell says.
+  const atAnother = accountRuleWitnessBytes(POSITIONS_MAX, 0, 0) + accountWitnessBytes(cycle.positionCount);
+  return Math.max(root, atAccount, atAnother);
 }
 
 /** Bytes of the largest one-transaction witness against the cycle, payload included. */
@@ -284,6 +350,17 @@ export function cycleWeight(cycle: Readonly<Cycle>): number {
       addTradeAccounts(cycle.counterparties, sums);
       return payload + Math.max(sums.root + sums.instruments.size * INSTRUMENT_WITNESS_BYTES, sums.rule);
     }
+    case "auction":
+      return payload + auctionWitnessBytes(cycle);
+    case "bankruptcy":
+      // Nothing is declared of the accounts: one that holds positions after all is shown with its cell.
+      return payload + accountWitnessBytes(0) + cycle.accounts.length * accountWitnessBytes(POSITIONS_MAX);
+    case "adl":
+      return payload + adlWitnessBytes(cycle);
+    case "credit":
+      return payload + accountWitnessBytes(POSITIONS_MAX) + accountWitnessBytes(0);
+    case "admin":
+      return payload;
     case "expiry": {
       const instruments = new Set<number>(cycle.instruments);
       let root = UNDERLYING_WITNESS_BYTES;

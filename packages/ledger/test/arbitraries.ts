@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import {
   type Address,
+  type AuctionTake,
   type Cycle,
   EXPIRIES_MAX,
   type ExpirySurface,
@@ -26,6 +27,7 @@ const hex = (bytes: number): fc.Arbitrary<`0x${string}`> =>
   fc
     .uint8Array({ minLength: bytes, maxLength: bytes })
     .map((value) => `0x${Buffer.from(value).toString("hex")}` as const);
+const hexUpTo = (bytes: number): fc.Arbitrary<`0x${string}`> => fc.integer({ min: 1, max: bytes }).chain(hex);
 export const address: fc.Arbitrary<Address> = hex(20);
 export const hash = hex(32);
 export const signature = hex(64);
@@ -109,7 +111,9 @@ export const inboundEntry: fc.Arbitrary<InboundEntry> = fc.oneof(
     instrument: u24,
     size: fc.integer(),
     limitPrice: fc.integer(),
+    nonce: u48,
   }),
+  record<EntryOf<"adminChange">>({ type: fc.constant("adminChange"), change: hexUpTo(1024) }),
   record<EntryOf<"forcedLiquidation">>({ type: fc.constant("forcedLiquidation"), account: u24 }),
   record<EntryOf<"listSeries">>({
     type: fc.constant("listSeries"),
@@ -130,6 +134,30 @@ export const withdrawal = (domain: fc.Arbitrary<number>): fc.Arbitrary<Withdrawa
     nonce: u48,
     expiryMs: u48,
   });
+
+const take = (domain: number): fc.Arbitrary<AuctionTake> =>
+  fc.tuple(u53, u53).chain(([one, other]) =>
+    record<AuctionTake>({
+      bid: record<AuctionTake["bid"]>({
+        domain: fc.constant(domain),
+        account: u24,
+        auctioned: u24,
+        parts: fc.integer({ min: 1, max: 1000 }),
+        paymentMax: i53,
+        bindsLegs: fc.boolean(),
+        nonce: u48,
+        expiryMs: u48,
+      }),
+      signature,
+      bidderPositionCount: fc.integer({ min: 0, max: 128 }),
+      newCount: fc.integer({ min: 0, max: 128 }),
+      discount: fc.constant(Math.max(one, other)),
+      fromAccount: fc.constant(Math.min(one, other)),
+      legs: increasing(1, 128).chain((numbers) =>
+        fc.tuple(...numbers.map((instrument) => i32.map((lots) => ({ instrument, lots: lots === 0 ? 1 : lots })))),
+      ),
+    }),
+  );
 
 type CycleOf<Kind extends Cycle["kind"]> = Extract<Cycle, { kind: Kind }>;
 export const cycleArbitraries = (domain: number): { [Kind in Cycle["kind"]]: fc.Arbitrary<CycleOf<Kind>> } => ({
@@ -161,6 +189,47 @@ export const cycleArbitraries = (domain: number): { [Kind in Cycle["kind"]]: fc.
     legs: fc.array(fc.record({ instrument: u24, size: i32, cash: i53, fee: u48 }), { minLength: 1, maxLength: 10 }),
     counterparties: tradeAccounts(domain),
   }),
+  auction: fc.constantFrom("start" as const, "end" as const, "take" as const).chain((op) =>
+    record<CycleOf<"auction">>({
+      kind: fc.constant("auction"),
+      timeMs: u53,
+      account: u24,
+      positionCount: fc.integer({ min: 0, max: 128 }),
+      op: fc.constant(op),
+      ...(op === "take" ? { take: take(domain) } : {}),
+    } as never).map((cycle) =>
+      cycle.op === "take"
+        ? { ...cycle, take: { ...cycle.take, bid: { ...cycle.take.bid, auctioned: cycle.account } } }
+        : cycle,
+    ),
+  ),
+  bankruptcy: record<CycleOf<"bankruptcy">>({
+    kind: fc.constant("bankruptcy"),
+    timeMs: u53,
+    accounts: increasing(1, 32),
+  }),
+  adl: record<CycleOf<"adl">>({
+    kind: fc.constant("adl"),
+    timeMs: u53,
+    account: u24,
+    positionCount: fc.integer({ min: 0, max: 128 }),
+    instrument: u24,
+    haircut: u40,
+    counterparties: fc.array(
+      fc.record({ account: u24, positionCount: fc.integer({ min: 0, max: 128 }), equity: u53, maintenance: u53 }),
+      { minLength: 1, maxLength: 64 },
+    ),
+  }),
+  credit: fc.constantFrom("grant" as const, "settle" as const, "revoke" as const).chain((op) =>
+    record<CycleOf<"credit">>({
+      kind: fc.constant("credit"),
+      timeMs: u53,
+      account: u24,
+      op: fc.constant(op),
+      ...(op === "grant" ? { amount: u53, queueIndex: u53, blockHash: hash } : {}),
+    } as never),
+  ),
+  admin: record<CycleOf<"admin">>({ kind: fc.constant("admin"), timeMs: u53, change: hexUpTo(1024) }),
   expiry: record<CycleOf<"expiry">>({
     kind: fc.constant("expiry"),
     timeMs: u53,

@@ -129,8 +129,44 @@ describe("what the canonical form excludes", () => {
   test("payload version, kind and time", () => {
     const bytes = encodeCycle(sample("rows"));
     expect(refusal(bytes.map((byte, i) => (i === 0 ? 2 : byte)))).toContain("payload version");
-    expect(refusal(bytes.map((byte, i) => (i === 1 ? 5 : byte)))).toContain("cycle kind");
+    expect(refusal(bytes.map((byte, i) => (i === 1 ? 13 : byte)))).toContain("cycle kind");
     expect(refusal(bytes.map((byte, i) => (i === 9 ? 0x20 : byte)))).toContain("above 2^53");
+  });
+
+  test("auction: operation, parts, legs and shares of the discount", () => {
+    const take = (change: Record<number, number>): string => {
+      const body = new Array<number>(114 + 7).fill(0);
+      // take, account 9, bidder 8, 1000 parts, discount 5 of which 5 from the account, one leg of −2 lots.
+      Object.assign(body, { 0: 1, 1: 9, 5: 8, 10: 0xe8, 11: 3, 97: 5, 105: 5, 113: 1, 117: 0xfe, 118: 0xff });
+      Object.assign(body, { 119: 0xff, 120: 0xff }, change);
+      return refusal(Uint8Array.from([...header(5), ...body]));
+    };
+    expect(take({})).toBe("accepted");
+    expect(take({ 0: 3 })).toContain("auction op");
+    expect(take({ 10: 0xe9 })).toContain("parts");
+    expect(take({ 10: 0, 11: 0 })).toContain("parts");
+    expect(take({ 32: 2 })).toContain("bindsLegs");
+    expect(take({ 105: 6 })).toContain("fromAccount");
+    expect(take({ 113: 0 })).toContain("legCount");
+    expect(take({ 117: 0, 118: 0, 119: 0, 120: 0 })).toContain("auction leg");
+    expect(take({ 117: 0, 118: 0, 119: 0, 120: 0x80 })).toContain("auction leg");
+  });
+
+  test("bankruptcy, adl, credit and admin: counts, order, operation", () => {
+    const of = (kind: number, ...body: number[]): string => refusal(Uint8Array.from([...header(kind), ...body]));
+    expect(of(6, 2, 3, 0, 0, 4, 0, 0)).toBe("accepted");
+    expect(of(6, 2, 4, 0, 0, 4, 0, 0)).toContain("not increasing");
+    expect(of(6, 0)).toContain("bankruptcy count");
+    expect(of(6, 33)).toContain("bankruptcy count");
+    const adl = [4, 0, 0, 128, 7, 0, 0, 1, 0, 0, 0, 0];
+    expect(of(7, ...adl, 1, ...new Array<number>(20).fill(0))).toBe("accepted");
+    expect(of(7, ...adl, 0)).toContain("counterparty count");
+    expect(of(7, ...adl, 65)).toContain("counterparty count");
+    expect(of(11, 1, 2, 0, 0)).toBe("accepted");
+    expect(of(11, 3, 2, 0, 0)).toContain("credit op");
+    expect(of(12, 1, 0, 0xff)).toBe("accepted");
+    expect(of(12, 0, 0)).toContain("change length");
+    expect(of(12, 1, 4)).toContain("change length");
   });
 
   test("accounts and nonces strictly increasing", () => {
@@ -188,11 +224,26 @@ describe("inbound entries", () => {
       Uint8Array.from([2, 0, 1, 2, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, ...new Array<number>(20).fill(0xab)]),
     );
     expect(decoded).toEqual({ ok: true, entry: { type: "deposit", account: 258, amount: 1_000_000, payer } });
-    const close = decodeInboundEntry(Uint8Array.from([7, 0, 0, 5, 0, 0, 6, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 9]));
+    const close = decodeInboundEntry(
+      Uint8Array.from([7, 0, 0, 5, 0, 0, 6, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 9, 0, 0, 0, 0, 1, 2]),
+    );
     expect(close).toEqual({
       ok: true,
-      entry: { type: "forcedClose", account: 5, instrument: 6, size: -2, limitPrice: 9 },
+      entry: { type: "forcedClose", account: 5, instrument: 6, size: -2, limitPrice: 9, nonce: 258 },
     });
+  });
+
+  test("a change of parameters: any bytes, none and too many excepted", () => {
+    const change = (...bytes: number[]): boolean => decodeInboundEntry(Uint8Array.from([10, ...bytes])).ok;
+    expect(decodeInboundEntry(Uint8Array.from([10, 0, 2, 0xab, 0xcd]))).toEqual({
+      ok: true,
+      entry: { type: "adminChange", change: "0xabcd" },
+    });
+    expect(change(0, 0)).toBe(false);
+    expect(change(4, 0, ...new Array<number>(1024).fill(1))).toBe(true);
+    expect(change(4, 1, ...new Array<number>(1025).fill(1))).toBe(false);
+    expect(change(0, 2, 1)).toBe(false);
+    expect(change(0, 1, 1, 1)).toBe(false);
   });
 
   test("the queue's hash chain", () => {

@@ -51,6 +51,7 @@ export const ORACLE_COUNT = 3;
 export const USDC = 1_000_000;
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
+export const ADMIN_DELAY_MS = 30_000;
 export const GENESIS_TIME_MS = 1_760_000_000_000;
 
 export const oracleKey = (signer: number): TestKey => keyOf(`oracle ${signer}`);
@@ -72,7 +73,7 @@ export function factoryParameters(risk: Partial<RiskParameters> = {}): Parameter
     treasuryOwner: keyOf("treasury").address,
     insuranceOwner: keyOf("insurance").address,
   });
-  return validateParameters({ ...parameters, risk: { ...parameters.risk, ...risk } });
+  return validateParameters({ ...parameters, adminDelayMs: ADMIN_DELAY_MS, risk: { ...parameters.risk, ...risk } });
 }
 
 // ── oracles ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,6 +207,8 @@ export interface WithdrawalSpec extends Partial<Omit<Withdrawal, "account" | "am
 
 export interface VenueOptions {
   risk?: Partial<RiskParameters>;
+  /** Instead of the factory's: those of a deployment. */
+  parameters?: ParameterSet;
   timeMs?: number;
 }
 
@@ -242,15 +245,18 @@ export function rowsCycles(state: LedgerState, underlying: number, timeMs: numbe
 }
 
 export class Venue {
-  readonly parameters: ParameterSet;
   readonly state: LedgerState;
   timeMs: number;
   #nonce = 0;
 
   constructor(options: VenueOptions = {}) {
-    this.parameters = factoryParameters(options.risk);
-    this.state = LedgerState.genesis(this.parameters);
+    this.state = LedgerState.genesis(options.parameters ?? factoryParameters(options.risk));
     this.timeMs = options.timeMs ?? GENESIS_TIME_MS;
+  }
+
+  /** Those of the next cycle. */
+  get parameters(): ParameterSet {
+    return this.state.parameters;
   }
 
   /** As a watcher does: through the payload. */

@@ -153,6 +153,11 @@ function tradeAccount(account: number, positionCount: number, nonces: number, le
 describe("any single piece of work fits a cycle", () => {
   const forced: InboundEntry = { type: "forcedWithdrawal", account: zero, amount: zero, recipient: ADDRESS };
   const leg = { instrument: 3 as never, size: sizeLots(1), cash: zero, fee: zero };
+  const full = { positionCount: POSITIONS_MAX };
+  const bid = {
+    ...{ domain: 1, account: 3 as never, auctioned: 2 as never, parts: 1000, paymentMax: zero, bindsLegs: true },
+    ...{ nonce: zero, expiryMs: zero },
+  };
   const surface = fc.sample(cycleArbitraries(1).report, { numRuns: 1, seed: 1 })[0]?.surfaces[0];
   const cycles: [string, Cycle][] = [
     [
@@ -172,6 +177,47 @@ describe("any single piece of work fits a cycle", () => {
       {
         ...{ kind: "inbound", timeMs: zero },
         entries: [{ type: "listSeries", underlying: zero, expiryMs: zero, strikes: new Array(120).fill(zero) }],
+      },
+    ],
+    ["forced liquidation", { kind: "inbound", timeMs: zero, entries: [{ type: "forcedLiquidation", account: zero }] }],
+    ["start of a full account's auction", { kind: "auction", op: "start", timeMs: zero, account: zero, ...full }],
+    [
+      "a full account to a bidder who holds the same",
+      {
+        ...{ kind: "auction", op: "take", timeMs: zero, account: 2 as never, ...full },
+        take: {
+          ...{ bid, signature: SIGNATURE, bidderPositionCount: POSITIONS_MAX, newCount: 0, discount: zero },
+          fromAccount: zero,
+          legs: Array.from({ length: POSITIONS_MAX }, (_, n) => ({ instrument: n as never, lots: sizeLots(1) })),
+        },
+      },
+    ],
+    [
+      "as many bankruptcies as a cycle may hold",
+      {
+        ...{ kind: "bankruptcy", timeMs: zero },
+        accounts: Array.from({ length: limits.BANKRUPTCIES_PER_CYCLE_MAX }, (_, n) => n as never),
+      },
+    ],
+    [
+      "a full account deleveraged against many of few positions",
+      {
+        ...{ kind: "adl", timeMs: zero, account: zero, ...full, instrument: zero, haircut: zero },
+        counterparties: new Array(32).fill({
+          ...{ account: zero, positionCount: 16, equity: zero, maintenance: zero },
+        }),
+      },
+    ],
+    ["a credit", { kind: "credit", op: "settle", timeMs: zero, account: zero }],
+    ["the longest change", { kind: "admin", timeMs: zero, change: `0x${"ab".repeat(limits.ADMIN_CHANGE_BYTES_MAX)}` }],
+    [
+      "as many changes as a cycle may hold",
+      {
+        ...{ kind: "inbound", timeMs: zero },
+        entries: new Array(limits.INBOUND_PER_CYCLE_MAX).fill({
+          type: "adminChange",
+          change: `0x${"ab".repeat(limits.ADMIN_CHANGE_BYTES_MAX)}`,
+        }),
       },
     ],
     [

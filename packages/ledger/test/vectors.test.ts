@@ -3,6 +3,9 @@ import { readFileSync } from "node:fs";
 import { ByteReader, ByteWriter, bytesToHex, hexToBytes, keccak256 } from "@tidemark/num";
 import { describe, expect, test } from "vitest";
 import {
+  type AuctionLeg,
+  type Bid,
+  bidHash,
   type Cycle,
   cycleBytes,
   decodeCycle,
@@ -123,7 +126,7 @@ describe("trees", () => {
 test("the inbound queue", () => {
   let queueHash: Hash = ZERO_HASH;
   const vectors = load<{ entry: InboundEntry; bytes: Hash; queueHash: Hash }[]>("inbound");
-  expect(new Set(vectors.map(({ entry }) => entry.type)).size).toBe(9);
+  expect(new Set(vectors.map(({ entry }) => entry.type)).size).toBe(10);
   for (const vector of vectors) {
     const bytes = encodeInboundEntry(vector.entry);
     expect(bytesToHex(bytes)).toBe(vector.bytes);
@@ -135,7 +138,7 @@ test("the inbound queue", () => {
 
 test("cycles", () => {
   const vectors = load<{ domain: number; cycle: Cycle; payload: Hash; payloadHash: Hash }[]>("cycles");
-  expect(new Set(vectors.map(({ cycle }) => cycle.kind)).size).toBe(7);
+  expect(new Set(vectors.map(({ cycle }) => cycle.kind)).size).toBe(12);
   for (const { domain, cycle, payload, payloadHash } of vectors) {
     const bytes = encodeCycle(cycle);
     expect(bytesToHex(bytes), cycle.kind).toBe(payload);
@@ -152,6 +155,7 @@ test("signed digests", () => {
     domain: number;
     orders: { order: Order; digest: Hash }[];
     withdrawals: { withdrawal: Withdrawal; digest: Hash }[];
+    bids: { bid: Bid; legs: AuctionLeg[]; digest: Hash }[];
     reports: { payload: Hash; content: Hash; digest: Hash }[];
     settlements: { payload: Hash; digest: Hash }[];
   }>("signing");
@@ -160,6 +164,7 @@ test("signed digests", () => {
   for (const { withdrawal, digest } of vectors.withdrawals) {
     expect(bytesToHex(withdrawalHash(withdrawal, separator))).toBe(digest);
   }
+  for (const { bid, legs, digest } of vectors.bids) expect(bytesToHex(bidHash(bid, legs, separator))).toBe(digest);
   const decoded = <Kind extends Cycle["kind"]>(payload: Hash, kind: Kind): Extract<Cycle, { kind: Kind }> => {
     const decoding = decodeCycle(hexToBytes(payload), vectors.domain);
     if (!decoding.ok || decoding.cycle.kind !== kind) throw new Error(`${kind} payload does not decode`);

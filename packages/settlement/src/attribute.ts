@@ -49,6 +49,24 @@ function touchedBy(cycle: Cycle): Touched {
         accounts: [cycle.account, ...accountsOfTrades(cycle.counterparties)],
         instrument: cycle.legs[0]?.instrument ?? -1,
       };
+    case "auction":
+      return {
+        kind,
+        accounts: cycle.op === "take" ? [cycle.account, cycle.take.bid.account] : [cycle.account],
+        instrument: cycle.op === "take" ? (cycle.take.legs[0]?.instrument ?? -1) : -1,
+      };
+    case "bankruptcy":
+      return { kind, accounts: cycle.accounts.slice(), instrument: -1 };
+    case "adl":
+      return {
+        kind,
+        accounts: [cycle, ...cycle.counterparties].map(({ account }) => account),
+        instrument: cycle.instrument,
+      };
+    case "credit":
+      return { kind, accounts: [cycle.account], instrument: -1 };
+    case "admin":
+      return { kind, accounts: [], instrument: -1 };
     case "expiry":
       return {
         kind,
@@ -103,7 +121,10 @@ function listedAccountAt(bytes: Uint8Array, listAt: number, offset: number): num
 /** Account number that an undecodable payload of the kind names at or before the byte at which it stops making sense. */
 function accountAt(kind: CycleKindName | null, bytes: Uint8Array, offset: number): number {
   if (kind === "trade") return Math.max(listedAccountAt(bytes, BODY_AT, offset), u24At(bytes, BODY_AT + 1));
-  if (kind === "outbound") return u24At(bytes, BODY_AT + 1);
+  // One byte lies before the first account: a count or an operation.
+  const isSecond = kind === "outbound" || kind === "auction" || kind === "bankruptcy" || kind === "credit";
+  if (isSecond) return u24At(bytes, BODY_AT + 1);
+  if (kind === "adl") return u24At(bytes, BODY_AT);
   if (kind !== "liquidation") return -1;
   const listAt = BODY_AT + 5 + (bytes[BODY_AT + 4] ?? 0) * LIQUIDATION_LEG_BYTES;
   const counterparty = listedAccountAt(bytes, listAt, offset);

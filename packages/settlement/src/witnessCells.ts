@@ -1,6 +1,8 @@
 // Which cells a fault needs: "root" every cell that the cycle reads or writes outside margins, "rule at account" what
 // concerns that account, the rows of its positions included.
 import {
+  type AuctionCycle,
+  type AuctionTake,
   CYCLE_BYTES_MAX,
   CYCLE_WEIGHT_MAX,
   type Cycle,
@@ -62,10 +64,38 @@ function addInboundEntry(state: LedgerState, cells: WitnessCells, entry: Readonl
     cells.underlyings.add(entry.underlying);
     return;
   }
-  addAccount(cells, entry.account);
-  if (entry.type !== "forcedWithdrawal") return;
+  if (entry.type === "adminChange") return;
+  const slots = addAccount(cells, entry.account);
+  if (entry.type === "forcedClose") {
+    slots.add(entry.nonce % RING_SLOTS);
+    cells.instruments.add(entry.instrument);
+  }
+  if (entry.type === "forcedWithdrawal") addAccount(cells, INSURANCE_ACCOUNT);
+  if (entry.type === "forcedWithdrawal" || entry.type === "forcedLiquidation") {
+    addPositions(state, cells, entry.account);
+  }
+}
+
+function addBidder(cells: WitnessCells, { bid, legs }: Readonly<AuctionTake>): void {
+  addAccount(cells, bid.account).add(bid.nonce % RING_SLOTS);
+  for (const { instrument } of legs) cells.instruments.add(instrument);
+}
+
+function addAuction(cells: WitnessCells, cycle: Readonly<AuctionCycle>): void {
+  addAccount(cells, cycle.account);
+  if (cycle.op !== "take") return;
   addAccount(cells, INSURANCE_ACCOUNT);
-  addPositions(state, cells, entry.account);
+  addBidder(cells, cycle.take);
+}
+
+/** Of the auctioned account or of the bidder: neither needs the other. */
+function addAuctionAt(state: LedgerState, cells: WitnessCells, cycle: Readonly<AuctionCycle>, account: number): void {
+  addAccount(cells, account);
+  if (cycle.op === "take") {
+    if (account !== cycle.account && account === cycle.take.bid.account) addBidder(cells, cycle.take);
+    for (const { instrument } of cycle.take.legs) cells.instruments.add(instrument);
+  }
+  addPositions(state, cells, account);
 }
 
 /** Cells that the entries may append: leaves behind the last instrument and the last withdrawal. */
@@ -109,6 +139,21 @@ export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): Witn
       for (const account of [TREASURY_ACCOUNT, INSURANCE_ACCOUNT, cycle.account]) addAccount(cells, account);
       for (const leg of cycle.legs) cells.instruments.add(leg.instrument);
       for (const account of cycle.counterparties) addTradeAccount(cells, account);
+      return cells;
+    case "auction":
+      addAuction(cells, cycle);
+      return cells;
+    case "bankruptcy":
+      for (const account of [INSURANCE_ACCOUNT, ...cycle.accounts]) addAccount(cells, account);
+      return cells;
+    case "adl":
+      for (const { account } of [cycle, ...cycle.counterparties]) addAccount(cells, account);
+      cells.instruments.add(cycle.instrument);
+      return cells;
+    case "credit":
+      for (const account of [INSURANCE_ACCOUNT, cycle.account]) addAccount(cells, account);
+      return cells;
+    case "admin":
       return cells;
     case "expiry":
       cells.underlyings.add(cycle.underlying);
@@ -159,10 +204,23 @@ export function accountFaultCells(state: LedgerState, cycle: Readonly<Cycle>, ac
       addPositions(state, cells, account);
       return cells;
     }
+    case "auction":
+      addAuctionAt(state, cells, cycle, account);
+      return cells;
+    case "adl":
+      // An account that is not named shows that it was passed over, the bankrupt one that the insurance still pays.
+      if (account === cycle.account) addAccount(cells, INSURANCE_ACCOUNT);
+      // Its side says which side the others must be on.
+      for (const number of [cycle.account, account]) addAccount(cells, number);
+      addPositions(state, cells, account);
+      return cells;
     case "report":
     case "rows":
+    case "bankruptcy":
     case "expiry":
     case "inbound":
+    case "credit":
+    case "admin":
       return cells;
     default:
       return assertNever(cycle, "cycle");

@@ -1,18 +1,7 @@
 // Gas and bytes of the heaviest challenges that the limits allow, by kind and face: below 12M gas and 112 KiB, each as a
 // transaction of its own. The cycles are sound, so every check runs to its end.
 
-import {
-  CHALLENGE_BYTES_MAX,
-  CHALLENGE_FIXED_BYTES,
-  CYCLE_WEIGHT_MAX,
-  type Cycle,
-  cycleWeight,
-  type ExpirySurface,
-  encodeCycle,
-  type InboundEntry,
-  type LedgerState,
-  type TradeEntry,
-} from "@tidemark/ledger";
+import type { Cycle, ExpirySurface, InboundEntry, LedgerState, TradeEntry } from "@tidemark/ledger";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   account,
@@ -32,69 +21,20 @@ import { Random } from "../../ledger/test/random.ts";
 import { marginNow } from "../../ledger/test/stream/building.ts";
 import { Coverage } from "../../ledger/test/stream/stream.ts";
 import { WideStream } from "../../ledger/test/stream/wide.ts";
-import { accountFaultCells, encodeWitness, rootFaultCells } from "../src/index.ts";
-import { CHALLENGE_GAS, RuleEvm } from "./rules/evm.ts";
+import { RuleEvm } from "./rules/evm.ts";
+import { GasTable, heaviest } from "./rules/gas.ts";
 
-const KIND: Readonly<Record<Cycle["kind"], number>> = {
-  report: 1,
-  rows: 2,
-  trade: 3,
-  liquidation: 4,
-  expiry: 8,
-  inbound: 9,
-  outbound: 10,
-};
-const lines: string[] = [];
 let evm: RuleEvm;
+let table: GasTable;
 
 beforeAll(async () => {
   evm = await RuleEvm.start();
+  table = new GasTable(evm);
 });
 afterAll(async () => {
   await evm.stop();
-  console.log(["challenge                                     gas     bytes    weight", ...lines].join("\n"));
+  console.log(`${table}`);
 });
-
-/** Rule and payload, without what the dispute contract adds: a header, paths and their padding. */
-async function measure(what: string, venue: Venue, cycle: Cycle, checked?: number): Promise<void> {
-  const { state } = venue;
-  const payload = encodeCycle(cycle);
-  const cells = checked === undefined ? rootFaultCells(state, cycle) : accountFaultCells(state, cycle, checked);
-  const witness = encodeWitness(state, cells);
-  const call = {
-    kind: KIND[cycle.kind],
-    face: checked === undefined ? ("execute" as const) : ("check" as const),
-    parameters: await evm.storeParameters(venue.parameters),
-    preStateRoot: state.root(),
-    payload,
-    witness,
-    account: checked ?? 0,
-  };
-  const [answer] = await evm.call([call]);
-  expect(answer?.error, what).toBe("");
-  expect(answer?.code, what).toBe(0);
-  const gas = await evm.estimate(call);
-  const bytes = payload.length + witness.length;
-  const weight = cycleWeight(cycle);
-  lines.push(
-    `${`${cycle.kind} ${call.face}: ${what}`.padEnd(42)} ${String(gas).padStart(8)} ${String(bytes).padStart(8)} ${String(weight).padStart(9)}`,
-  );
-  expect(weight, what).toBeLessThanOrEqual(CYCLE_WEIGHT_MAX);
-  expect(bytes, what).toBeLessThanOrEqual(CHALLENGE_BYTES_MAX - CHALLENGE_FIXED_BYTES);
-  expect(gas, what).toBeLessThan(CHALLENGE_GAS);
-}
-
-/** The most items for which the cycle keeps the weight limit. */
-function heaviest<Made extends Cycle>(most: number, make: (count: number) => Made): Made {
-  let low = 1;
-  let high = most;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (cycleWeight(make(middle)) <= CYCLE_WEIGHT_MAX) low = middle;
-    else high = middle - 1;
-  }
-  return make(low);
-}
 
 function fundedVenue(accounts: number): Venue {
   const venue = new Venue();
@@ -113,8 +53,8 @@ test("trade: many orders of two accounts", async () => {
   ];
   const pairs = Array.from({ length: 120 }, cross);
   const cycle = heaviest(pairs.length, (count) => venue.tradeOf(pairs.slice(0, count).flat()));
-  await measure(`${cycle.accounts[0]?.entries.length} orders each`, venue, cycle);
-  await measure("one of those accounts", venue, cycle, 2);
+  await table.measure(`${cycle.accounts[0]?.entries.length} orders each`, venue, cycle);
+  await table.measure("one of those accounts", venue, cycle, 2);
 });
 
 test("trade: many accounts, and many instruments", async () => {
@@ -133,7 +73,7 @@ test("trade: many accounts, and many instruments", async () => {
     venue.entry({ account: 3 + 2 * i, instrument: perpetual, size: -1, price }),
   ]);
   const accounts = heaviest(crosses.length, (count) => venue.tradeOf(crosses.slice(0, count).flat()));
-  await measure(`${accounts.accounts.length} accounts`, venue, accounts);
+  await table.measure(`${accounts.accounts.length} accounts`, venue, accounts);
 
   const options = Array.from({ length: 29 }, (_, i) => {
     const legs = [0, 1, 2, 3].map((leg) => ({ instrument: first + 1 + 4 * i + leg, ratio: 1 }));
@@ -144,8 +84,8 @@ test("trade: many accounts, and many instruments", async () => {
     ];
   });
   const instruments = heaviest(options.length, (count) => venue.tradeOf(options.slice(0, count).flat()));
-  await measure(`${4 * (instruments.accounts[0]?.entries.length ?? 0)} instruments`, venue, instruments);
-  await measure("one of those accounts", venue, instruments, 2);
+  await table.measure(`${4 * (instruments.accounts[0]?.entries.length ?? 0)} instruments`, venue, instruments);
+  await table.measure("one of those accounts", venue, instruments, 2);
 });
 
 test("accounts with 128 positions", async () => {
@@ -159,11 +99,11 @@ test("accounts with 128 positions", async () => {
     venue.entry({ account: 3, instrument: number, size: -1, price }),
   ]);
   const trade = heaviest(reduce.length, (count) => venue.tradeOf(reduce.slice(0, count).flat()));
-  await measure(`${trade.accounts[0]?.entries.length} orders, 128 positions`, venue, trade, 2);
-  await measure("128 positions", venue, venue.withdrawal({ account: 2, amount: 1 }), 2);
+  await table.measure(`${trade.accounts[0]?.entries.length} orders, 128 positions`, venue, trade, 2);
+  await table.measure("128 positions", venue, venue.withdrawal({ account: 2, amount: 1 }), 2);
   const recipient = ownerKey(3).address;
   const forced: InboundEntry = { type: "forcedWithdrawal", account: account(3), amount: micro(5), recipient };
-  await measure("forced withdrawal, 128 positions", venue, venue.inbound(forced));
+  await table.measure("forced withdrawal, 128 positions", venue, venue.inbound(forced));
 });
 
 test("liquidation of an account with 128 positions", async () => {
@@ -195,9 +135,9 @@ test("liquidation of an account with 128 positions", async () => {
     })),
     counterparties,
   };
-  await measure("10 legs, 128 positions", venue, cycle);
-  await measure("the account with 128 positions", venue, cycle, 2);
-  await measure("its counterparty", venue, cycle, 4);
+  await table.measure("10 legs, 128 positions", venue, cycle);
+  await table.measure("the account with 128 positions", venue, cycle, 2);
+  await table.measure("its counterparty", venue, cycle, 4);
 });
 
 test("report and rows", async () => {
@@ -216,11 +156,11 @@ test("report and rows", async () => {
     ...report,
     surfaces: expiries.map((expiryMs) => skewed(flatSurface(expiryMs, dollars(4_010), 0.7))),
   });
-  await measure("24 surfaces", venue, full);
+  await table.measure("24 surfaces", venue, full);
   venue.must(full);
   // An option of an expiry of its own each: nothing is shared between them.
   const instruments = Array.from({ length: 16 }, (_, i) => instrument(first + 3 * i + 1));
-  await measure("16 options of 16 expiries", venue, {
+  await table.measure("16 options of 16 expiries", venue, {
     kind: "rows",
     timeMs: at(venue.timeMs),
     underlying: ETH,
@@ -250,7 +190,7 @@ test("expiry, inbound and outbound", async () => {
     const cycle = venue.withdrawal({ account: number, amount: 1 });
     return cycle.withdrawals;
   });
-  await measure("8 withdrawals", venue, { kind: "outbound", timeMs: at(venue.timeMs), withdrawals });
+  await table.measure("8 withdrawals", venue, { kind: "outbound", timeMs: at(venue.timeMs), withdrawals });
   venue.timeMs = expiryMs;
   const content = { underlying: BTC, expiryMs: at(expiryMs), settlementPrice: dollars(101_000) };
   const instruments = Array.from({ length: 63 }, (_, i) => instrument(first + i));
@@ -265,14 +205,14 @@ test("expiry, inbound and outbound", async () => {
   const settled = heaviest(63, (count) =>
     venue.expiryOf({ ...content, instruments: instruments.slice(0, Math.max(count, 18)), realisations }),
   );
-  await measure(`${settled.instruments.length} instruments, 16 accounts`, venue, settled);
+  await table.measure(`${settled.instruments.length} instruments, 16 accounts`, venue, settled);
 
   const payer = keyOf("payer").address;
   const deposits = Array.from(
     { length: 32 },
     (_, i): InboundEntry => ({ type: "deposit", account: account(100 + i), amount: micro(5), payer }),
   );
-  await measure(
+  await table.measure(
     "32 parked deposits",
     venue,
     heaviest(32, (count) => venue.inbound(...deposits.slice(0, count)) as Cycle & { kind: "inbound" }),
@@ -281,18 +221,18 @@ test("expiry, inbound and outbound", async () => {
     { length: 32 },
     (_, i): InboundEntry => ({ type: "openAccount", account: account(1000 + 77 * i), owner: payer }),
   );
-  await measure(
+  await table.measure(
     "32 new accounts",
     venue,
     heaviest(32, (count) => venue.inbound(...opens.slice(0, count)) as Cycle & { kind: "inbound" }),
   );
   const strikes = Array.from({ length: 120 }, (_, i) => dollars(50_000 + i));
   const series: InboundEntry = { type: "listSeries", underlying: BTC, expiryMs: at(expiryMs + 60_000), strikes };
-  await measure("series of 120 strikes", venue, venue.inbound(series));
+  await table.measure("series of 120 strikes", venue, venue.inbound(series));
   const small: InboundEntry = { ...series, strikes: strikes.slice(0, 10) };
   const many = heaviest(
     32,
     (count) => venue.inbound(...new Array<InboundEntry>(count).fill(small)) as Cycle & { kind: "inbound" },
   );
-  await measure("series of 10 strikes each", venue, many);
+  await table.measure("series of 10 strikes each", venue, many);
 });

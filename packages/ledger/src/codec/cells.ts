@@ -15,7 +15,7 @@ import {
 } from "../types.ts";
 import { as, malformed } from "./reading.ts";
 
-export const ACCOUNT_CELL_FIXED_BYTES = 88;
+export const ACCOUNT_CELL_FIXED_BYTES = 104;
 export const DELEGATE_BYTES = 29;
 export const POSITION_BYTES = 15;
 export const RING_CELL_BYTES = 58;
@@ -23,7 +23,7 @@ export const INSTRUMENT_CELL_BYTES = 108 + 5 * ROW_LENGTH;
 export const UNDERLYING_CELL_FIXED_BYTES = 46;
 export const SURFACE_BYTES = 64;
 export const OUTBOX_CELL_BYTES = 41;
-export const GLOBALS_CELL_BYTES = 134;
+export const GLOBALS_CELL_BYTES = 182;
 
 function readFlag(reader: ByteReader, what: string): boolean {
   const value = reader.u8();
@@ -63,7 +63,8 @@ export function writeAccount(
 ): void {
   writer.u32(cell.domain).hex(cell.owner, 20).u8(cell.delegates.length);
   for (const delegate of cell.delegates) writer.hex(delegate.key, 20).u8(delegate.scopes).u64(delegate.expiryMs);
-  writer.i64(cell.cash).i64(cell.credit).u48(cell.minNonce).u64(cell.liquidationMs);
+  writer.i64(cell.cash).i64(cell.credit).u48(cell.minNonce).u64(cell.liquidationMs).u64(cell.auctionMs);
+  writer.u64(cell.creditIndex);
   if (ringRoot === null) writer.hex(cell.ringRoot, 32);
   else writer.bytes(ringRoot);
   writer.u8(cell.positions.length);
@@ -88,6 +89,8 @@ export function readAccount(reader: ByteReader): AccountCell {
     credit: as(reader.i64()),
     minNonce: as(reader.u48()),
     liquidationMs: as(reader.u64()),
+    auctionMs: as(reader.u64()),
+    creditIndex: reader.u64(),
     ringRoot: reader.hex(32),
     positions: [],
   };
@@ -225,7 +228,7 @@ export function writeGlobals(writer: ByteWriter, cell: Readonly<GlobalsCell>): v
   writer.u32(cell.domain).u16(cell.format).u8(cell.hashSuite).u64(cell.timeMs).u64(cell.inboundCursor);
   writer.hex(cell.inboundHash, 32).u32(cell.outboxCount).u24(cell.instrumentCount);
   writer.i64(cell.inboundTotal).i64(cell.outboxTotal).i64(cell.cashTotal).i64(cell.clearingTotal).i64(cell.badDebt);
-  writer.hex(cell.parametersHash, 32);
+  writer.hex(cell.parametersHash, 32).i64(cell.creditTotal).hex(cell.adminHash, 32).u64(cell.adminMs);
 }
 
 export function readGlobals(reader: ByteReader): GlobalsCell {
@@ -244,5 +247,8 @@ export function readGlobals(reader: ByteReader): GlobalsCell {
     clearingTotal: as(reader.i64()),
     badDebt: as(reader.i64()),
     parametersHash: reader.hex(32),
+    creditTotal: as(reader.i64()),
+    adminHash: reader.hex(32),
+    adminMs: as(reader.u64()),
   };
 }

@@ -28,9 +28,12 @@ import {
   type RowsCycle,
 } from "../types.ts";
 import { readSurface, writeSurface } from "./cells.ts";
+import { readCount, writeCount } from "./counts.ts";
+import { readAdmin, readCredit, writeAdmin, writeCredit } from "./governance.ts";
 import { readInboundEntry, writeInboundEntry } from "./inbound.ts";
 import { as, malformed } from "./reading.ts";
 import { readTradeAccounts, writeTradeAccounts } from "./trade.ts";
+import { readAdl, readAuction, readBankruptcy, writeAdl, writeAuction, writeBankruptcy } from "./waterfall.ts";
 
 export type CycleDecoding =
   | { ok: true; cycle: Cycle }
@@ -64,12 +67,22 @@ export function writeCycle(writer: ByteWriter, cycle: Readonly<Cycle>): void {
       return writeTradeAccounts(writer, cycle.accounts);
     case "liquidation":
       return writeLiquidation(writer, cycle);
+    case "auction":
+      return writeAuction(writer, cycle);
+    case "bankruptcy":
+      return writeBankruptcy(writer, cycle);
+    case "adl":
+      return writeAdl(writer, cycle);
     case "expiry":
       return writeExpiry(writer, cycle);
     case "inbound":
       return writeInbound(writer, cycle);
     case "outbound":
       return writeOutbound(writer, cycle);
+    case "credit":
+      return writeCredit(writer, cycle);
+    case "admin":
+      return writeAdmin(writer, cycle);
     default:
       return assertNever(cycle, "cycle");
   }
@@ -104,27 +117,25 @@ function readCycle(reader: ByteReader, domain: number): Cycle {
       return { kind: "trade", timeMs, accounts: readTradeAccounts(reader, domain) };
     case CycleKind.liquidation:
       return readLiquidation(reader, timeMs, domain);
+    case CycleKind.auction:
+      return readAuction(reader, timeMs, domain);
+    case CycleKind.bankruptcy:
+      return readBankruptcy(reader, timeMs);
+    case CycleKind.adl:
+      return readAdl(reader, timeMs);
     case CycleKind.expiry:
       return readExpiry(reader, timeMs);
     case CycleKind.inbound:
       return readInbound(reader, timeMs);
     case CycleKind.outbound:
       return readOutbound(reader, timeMs, domain);
+    case CycleKind.credit:
+      return readCredit(reader, timeMs);
+    case CycleKind.admin:
+      return readAdmin(reader, timeMs);
     default:
       return malformed(reader, "cycle kind");
   }
-}
-
-/** A count byte within [least, most]. */
-function readCount(reader: ByteReader, least: number, most: number, what: string): number {
-  const count = reader.u8();
-  if (count < least || count > most) malformed(reader, what);
-  return count;
-}
-
-function writeCount(writer: ByteWriter, count: number, least: number, most: number, what: string): void {
-  assert(count >= least && count <= most, what);
-  writer.u8(count);
 }
 
 function writeSignatures(writer: ByteWriter, signatures: readonly QuorumSignature[]): void {

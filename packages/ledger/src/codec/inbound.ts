@@ -11,6 +11,7 @@ import {
 } from "@tidemark/num";
 import { SERIES_STRIKES_MAX } from "../limits.ts";
 import type { Hash, InboundEntry } from "../types.ts";
+import { changeBytes, isChangeLength } from "./governance.ts";
 import { as } from "./reading.ts";
 
 /** Entry types are append-only. */
@@ -24,6 +25,7 @@ export const InboundEntryType = {
   forcedClose: 7,
   forcedLiquidation: 8,
   listSeries: 9,
+  adminChange: 10,
 } as const;
 
 export type InboundEntryDecoding = { ok: true; entry: InboundEntry } | { ok: false; offset: number; what: string };
@@ -57,6 +59,13 @@ export function writeInboundEntry(writer: ByteWriter, entry: Readonly<InboundEnt
     for (const strike of entry.strikes) unsignedBig(writer, strike, 8);
     return;
   }
+  if (entry.type === "adminChange") {
+    const bytes = changeBytes(entry.change);
+    assert(isChangeLength(bytes), "adminChange: length");
+    unsignedBig(writer, bytes, 2);
+    writer.hex(entry.change, bytes);
+    return;
+  }
   unsignedBig(writer, entry.account, 3);
   switch (entry.type) {
     case "openAccount":
@@ -85,6 +94,7 @@ export function writeInboundEntry(writer: ByteWriter, entry: Readonly<InboundEnt
       unsignedBig(writer, entry.instrument, 3);
       int32Big(writer, entry.size);
       int32Big(writer, entry.limitPrice);
+      unsignedBig(writer, entry.nonce, 6);
       return;
     case "forcedLiquidation":
       return;
@@ -103,7 +113,8 @@ export function readInboundEntry(reader: ByteReader): InboundEntry {
 function readEntryFields(reader: ByteReader): InboundEntry {
   const type = reader.u8();
   if (type === InboundEntryType.listSeries) return readListSeries(reader);
-  if (type < InboundEntryType.openAccount || type > InboundEntryType.listSeries) {
+  if (type === InboundEntryType.adminChange) return readAdminChange(reader);
+  if (type < InboundEntryType.openAccount || type > InboundEntryType.adminChange) {
     throw new DecodeError("malformed", 0, "inbound entry type");
   }
   const account = as<Extract<InboundEntry, { type: "deposit" }>["account"]>(readUnsignedBig(reader, 3));
@@ -133,10 +144,17 @@ function readEntryFields(reader: ByteReader): InboundEntry {
         instrument: as(readUnsignedBig(reader, 3)),
         size: as(readUnsignedBig(reader, 4) | 0),
         limitPrice: as(readUnsignedBig(reader, 4) | 0),
+        nonce: as(readUnsignedBig(reader, 6)),
       };
     default:
       return { type: "forcedLiquidation", account };
   }
+}
+
+function readAdminChange(reader: ByteReader): InboundEntry {
+  const bytes = readUnsignedBig(reader, 2);
+  if (!isChangeLength(bytes)) throw new DecodeError("malformed", reader.offset, "change length");
+  return { type: "adminChange", change: reader.hex(bytes) };
 }
 
 function readListSeries(reader: ByteReader): InboundEntry {

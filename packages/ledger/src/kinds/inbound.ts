@@ -2,7 +2,10 @@
 // cannot be credited goes back to its payer through the outbox. Accounts 0 and 1 only ever receive.
 import {
   assertNever,
+  bytesToHex,
+  hexToBytes,
   type InstrumentNumber,
+  keccak256,
   MICRO_USD_MAX,
   type MicroUsd,
   type MicroUsdc,
@@ -26,6 +29,8 @@ import {
   InstrumentStatus,
   type OutboxCell,
 } from "../types.ts";
+import { clearCredit } from "./credit.ts";
+import { forcedClose, forcedLiquidation } from "./forced.ts";
 import { hasBadDebt, isInVault, OUTBOX_COUNT_MAX } from "./outbound.ts";
 import { type CycleContext, reject } from "./rule.ts";
 import { isTradingAccount } from "./trade.ts";
@@ -56,6 +61,9 @@ function sendToOutbox(
 
 function deposit(draft: Draft, entry: EntryOf<"deposit">, context: CycleContext): Outcome {
   const { globals } = draft;
+  const start = draft.account(entry.account);
+  // The money that the credit stood for is here, or back at its payer.
+  if (start !== undefined && start.creditIndex === globals.inboundCursor) clearCredit(draft, entry.account);
   const inboundTotal = BigInt(globals.inboundTotal) + BigInt(entry.amount);
   if (!isSafe(inboundTotal)) return null;
   const cell = draft.account(entry.account);
@@ -103,17 +111,22 @@ function cancelAll(draft: Draft, entry: EntryOf<"cancelAll">): Outcome {
   return InboundOutcomeCode.DONE;
 }
 
-/** Checks in the order of outbound; pays what is withdrawable when more is asked. */
+/**
+ * Checks in the order of outbound; pays what is withdrawable when more is asked. Credit is the sequencer's to grant: could
+ * it refuse a forced withdrawal, nobody would get out against the sequencer's will, so it is revoked first.
+ */
 function forcedWithdrawal(
   draft: Draft,
   entry: EntryOf<"forcedWithdrawal">,
   timeMs: TimestampMs,
   context: CycleContext,
 ): Outcome {
-  const cell = draft.account(entry.account);
-  if (cell === undefined || !isTradingAccount(entry.account)) return InboundOutcomeCode.UNKNOWN_ACCOUNT;
-  if (cell.credit > 0) return InboundOutcomeCode.CREDIT_OUTSTANDING;
+  if (draft.account(entry.account) === undefined || !isTradingAccount(entry.account)) {
+    return InboundOutcomeCode.UNKNOWN_ACCOUNT;
+  }
+  clearCredit(draft, entry.account);
   if (hasBadDebt(draft)) return InboundOutcomeCode.BAD_DEBT;
+  const cell = draft.account(entry.account) as AccountCell;
   const margin = marginOfCell(context.view, cell, timeMs);
   if (!margin.marksUsable) return InboundOutcomeCode.MARKS_UNUSABLE;
   // Withdrawable is at most cash, so it is a safe integer.
@@ -197,6 +210,14 @@ function listSeries(draft: Draft, entry: EntryOf<"listSeries">, timeMs: Timestam
   return InboundOutcomeCode.DONE;
 }
 
+/** A later change replaces one that still waits. */
+function adminChange(draft: Draft, entry: EntryOf<"adminChange">, timeMs: TimestampMs, context: CycleContext): Outcome {
+  const { globals } = draft;
+  globals.adminHash = bytesToHex(keccak256(hexToBytes(entry.change)));
+  globals.adminMs = (timeMs + context.parameters.adminDelayMs) as TimestampMs;
+  return InboundOutcomeCode.DONE;
+}
+
 function outcomeOf(draft: Draft, entry: InboundEntry, timeMs: TimestampMs, context: CycleContext): Outcome {
   switch (entry.type) {
     case "openAccount":
@@ -212,15 +233,13 @@ function outcomeOf(draft: Draft, entry: InboundEntry, timeMs: TimestampMs, conte
     case "forcedWithdrawal":
       return forcedWithdrawal(draft, entry, timeMs, context);
     case "forcedClose":
-      return ownedAccount(draft, entry.account) === undefined
-        ? InboundOutcomeCode.UNKNOWN_ACCOUNT
-        : InboundOutcomeCode.FORCED_CLOSE_UNAVAILABLE;
+      return forcedClose(draft, entry, timeMs, context);
     case "forcedLiquidation":
-      return ownedAccount(draft, entry.account) === undefined
-        ? InboundOutcomeCode.UNKNOWN_ACCOUNT
-        : InboundOutcomeCode.FORCED_LIQUIDATION_UNAVAILABLE;
+      return forcedLiquidation(draft, entry, timeMs, context);
     case "listSeries":
       return listSeries(draft, entry, timeMs, context);
+    case "adminChange":
+      return adminChange(draft, entry, timeMs, context);
     default:
       return assertNever(entry, "inbound entry");
   }

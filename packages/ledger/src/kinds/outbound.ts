@@ -29,8 +29,8 @@ export function isInVault(draft: Draft, amount: number): boolean {
   return amount <= draft.globals.inboundTotal - draft.globals.outboxTotal;
 }
 
-/** A withdrawal's nonce is used once: not even the same withdrawal may have it again. */
-function isSlotTaken(slot: Readonly<RingSlot> | undefined, nonce: number, timeMs: TimestampMs): boolean {
+/** The nonce of what is done at once (withdrawal, bid, forced close) is used once: not even the same may have it again. */
+export function isSlotTaken(slot: Readonly<RingSlot> | undefined, nonce: number, timeMs: TimestampMs): boolean {
   return slot !== undefined && (slot.nonce >= nonce || slot.receiptDeadlineMs >= timeMs);
 }
 

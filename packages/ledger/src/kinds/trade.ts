@@ -123,25 +123,28 @@ function sumsRejection(sums: CycleSums): CycleRejection | null {
   return sums.cash.value() === 0n ? null : reject(RejectionCode.TRADE_CASH_SUM);
 }
 
-/** Marks of what the account held at the start and of what it holds now, then the margin rule between the two. */
-function marginCode(
+/** Marks of what the account held at the start and of what it holds now, then the margin rule between the two; 0 = holds. */
+export function marginCode(
   draft: Draft,
   account: number,
   start: Readonly<AccountCell>,
   timeMs: TimestampMs,
   context: CycleContext,
+  codes: Readonly<{ marksUnusable: number; margin: number }>,
 ): number {
   const { view } = context;
   const now = draft.editAccount(account);
   if (!marksUsable(view, start.positions, timeMs) || !marksUsable(view, now.positions, timeMs)) {
-    return RejectionCode.TRADE_MARKS_UNUSABLE;
+    return codes.marksUnusable;
   }
   const after = marginOfCell(view, now, timeMs);
   // Usual case, and then the margin at the start decides nothing.
   if (after.equity >= -BigInt(now.credit) && coversInitial(after, now.credit)) return 0;
   const before = marginOfCell(view, start, timeMs);
-  return marginRuleHolds(before, after, now.credit) ? 0 : RejectionCode.TRADE_MARGIN;
+  return marginRuleHolds(before, after, now.credit) ? 0 : codes.margin;
 }
+
+const TRADE_MARGIN_CODES = { marksUnusable: RejectionCode.TRADE_MARKS_UNUSABLE, margin: RejectionCode.TRADE_MARGIN };
 
 /** `sums` holds what else belongs to the cycle: the legs of a liquidation. */
 export function settleTrades(
@@ -168,7 +171,7 @@ export function settleTrades(
   place = 0;
   for (const [index, trade] of accounts.entries()) {
     const { account } = trade;
-    const code = marginCode(draft, account, starts[index] as AccountCell, timeMs, context);
+    const code = marginCode(draft, account, starts[index] as AccountCell, timeMs, context, TRADE_MARGIN_CODES);
     if (code !== 0) return reject(code, { account, place });
     place += trade.entries.length;
   }

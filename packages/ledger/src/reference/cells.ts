@@ -46,10 +46,21 @@ export function deepCopy<T>(value: T): T {
 }
 
 export function newAccount(domain: bigint, owner: AccountCell["owner"]): ReferenceAccountCell {
-  return { domain, owner, delegates: [], cash: 0n, credit: 0n, minNonce: 0n, liquidationMs: 0n, positions: [] };
+  return {
+    domain,
+    owner,
+    delegates: [],
+    cash: 0n,
+    credit: 0n,
+    minNonce: 0n,
+    liquidationMs: 0n,
+    auctionMs: 0n,
+    creditIndex: 0n,
+    positions: [],
+  };
 }
 
-const ZERO: Hash = `0x${"00".repeat(32)}`;
+export const ZERO: Hash = `0x${"00".repeat(32)}`;
 
 export function referenceGenesis(parameters: ParameterSet): ReferenceState {
   const domain = BigInt(parameters.domain);
@@ -88,6 +99,9 @@ export function referenceGenesis(parameters: ParameterSet): ReferenceState {
       clearingTotal: 0n,
       badDebt: 0n,
       parametersHash: parametersHash(parameters),
+      creditTotal: 0n,
+      adminHash: ZERO,
+      adminMs: 0n,
     },
   };
 }
@@ -95,14 +109,17 @@ export function referenceGenesis(parameters: ParameterSet): ReferenceState {
 /** Totals from nothing but the cells. */
 export function recomputeTotals(state: ReferenceState): void {
   let cash = 0n;
+  let credit = 0n;
   let badDebt = 0n;
   for (const account of state.accounts.values()) {
     cash += account.cash;
+    credit += account.credit;
     if (account.positions.length === 0 && account.cash < 0n) badDebt -= account.cash;
   }
   let clearing = 0n;
   for (const instrument of state.instruments.values()) clearing += instrument.clearingCash;
   state.globals.cashTotal = cash;
+  state.globals.creditTotal = credit;
   state.globals.clearingTotal = clearing;
   state.globals.badDebt = badDebt;
 }
@@ -142,7 +159,7 @@ function accountBytes(cell: ReferenceAccountCell, ringRoot: Uint8Array): number[
     ...U(cell.cash, 8),
     ...U(cell.credit, 8),
     ...U(cell.minNonce, 6),
-    ...U(cell.liquidationMs, 8),
+    ...[cell.liquidationMs, cell.auctionMs, cell.creditIndex].flatMap((value) => U(value, 8)),
     ...ringRoot,
     cell.positions.length,
     ...cell.positions.flatMap((one) => [...U(one.instrument, 3), ...U(one.size, 4), ...U(one.fundingIndex, 8)]),
@@ -199,6 +216,9 @@ const globalsBytes = (cell: Exact<GlobalsCell>): number[] => [
   ...U(cell.instrumentCount, 3),
   ...[cell.inboundTotal, cell.outboxTotal, cell.cashTotal, cell.clearingTotal, cell.badDebt].flatMap((v) => U(v, 8)),
   ...H(cell.parametersHash),
+  ...U(cell.creditTotal, 8),
+  ...H(cell.adminHash),
+  ...U(cell.adminMs, 8),
 ];
 
 const hash = (bytes: readonly number[]): Uint8Array => keccak256(Uint8Array.from(bytes));

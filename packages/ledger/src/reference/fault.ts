@@ -12,6 +12,7 @@ export interface Fault {
 export interface ReferenceContext {
   /** A copy that is thrown away after a fault. */
   state: ReferenceState;
+  /** An admin cycle replaces them. */
   parameters: ParameterSet;
   separator: Uint8Array;
   signatures: SignaturePort;

@@ -1,9 +1,18 @@
 // The reference's inbound rules.
+import { bytesToHex, hexToBytes, keccak256 } from "@tidemark/num";
 import { encodeInboundEntry, inboundHashNext } from "../codec/inbound.ts";
-import type { InboundCycle, InboundEntry } from "../types.ts";
-import { exact, newAccount, type ReferenceInstrument, type ReferenceState } from "./cells.ts";
+import { orderHash } from "../signing.ts";
+import type { InboundCycle, InboundEntry, Order } from "../types.ts";
+import {
+  exact,
+  newAccount,
+  type ReferenceAccountCell,
+  type ReferenceInstrument,
+  type ReferenceState,
+} from "./cells.ts";
 import { type Fault, fault, fits, type ReferenceContext } from "./fault.ts";
-import { present, referenceMargin, smallestOf } from "./margin.ts";
+import { present, referenceMargin, sizeOf, smallestOf } from "./margin.ts";
+import { tradable } from "./trade.ts";
 
 /** What came in and did not go out covers it. */
 export function vaultHolds(state: ReferenceState, amount: bigint): boolean {
@@ -76,10 +85,60 @@ function listSeries(
   return 0;
 }
 
+function withoutCredit(cell: ReferenceAccountCell): void {
+  cell.credit = 0n;
+  cell.creditIndex = 0n;
+}
+
+function forcedClose(
+  context: ReferenceContext,
+  cell: ReferenceAccountCell,
+  entry: Extract<InboundEntry, { type: "forcedClose" }>,
+  timeMs: bigint,
+): number {
+  const { state, parameters } = context;
+  const asked = exact(entry);
+  const instrument = state.instruments.get(asked.instrument);
+  if (instrument === undefined || !tradable(instrument, timeMs) || asked.limitPrice === -(2n ** 31n)) return 967;
+  const held = cell.positions.find((position) => position.instrument === asked.instrument)?.size ?? 0n;
+  if (asked.size * held >= 0n || sizeOf(asked.size) > sizeOf(held)) return 966;
+  const ring = state.rings.get(asked.account) ?? new Map();
+  const slot = ring.get(asked.nonce % 65536n);
+  if (asked.nonce < cell.minNonce) return 968;
+  if (slot !== undefined && (slot.nonce >= asked.nonce || slot.receiptDeadlineMs >= timeMs)) return 968;
+  const expiryMs = smallestOf(timeMs + 86_400_000n, 2n ** 48n - 1n);
+  const order: Order = {
+    domain: Number(state.globals.domain),
+    account: entry.account,
+    legs: [{ instrument: entry.instrument, ratio: 1 }],
+    size: entry.size,
+    limitPrice: entry.limitPrice,
+    maxFeePerLot: Number(2n ** 40n - 1n) as Order["maxFeePerLot"],
+    nonce: entry.nonce,
+    startMs: Number(timeMs) as Order["startMs"],
+    expiryMs: Number(expiryMs) as Order["startMs"],
+    flags: 1,
+  };
+  ring.set(asked.nonce % 65536n, {
+    nonce: asked.nonce,
+    orderHash: bytesToHex(orderHash(order, context.separator)),
+    filledLots: 0n,
+    filledCash: 0n,
+    receiptDeadlineMs: timeMs + BigInt(parameters.receiptPeriodMs),
+  });
+  state.rings.set(asked.account, ring);
+  return 0;
+}
+
 /** Outcome, or −1 when the entry cannot be recorded. */
 function outcomeOf(context: ReferenceContext, entry: InboundEntry, timeMs: bigint): number {
   const { state, parameters } = context;
   if (entry.type === "listSeries") return listSeries(context, entry, timeMs);
+  if (entry.type === "adminChange") {
+    state.globals.adminHash = bytesToHex(keccak256(hexToBytes(entry.change)));
+    state.globals.adminMs = timeMs + BigInt(parameters.adminDelayMs);
+    return 0;
+  }
   const account = BigInt(entry.account);
   const cell = state.accounts.get(account);
   if (entry.type === "openAccount") {
@@ -91,6 +150,7 @@ function outcomeOf(context: ReferenceContext, entry: InboundEntry, timeMs: bigin
     const amount = BigInt(entry.amount);
     if (!fits(state.globals.inboundTotal + amount)) return -1;
     state.globals.inboundTotal += amount;
+    if (cell !== undefined && cell.credit > 0n && cell.creditIndex === state.globals.inboundCursor) withoutCredit(cell);
     if (cell !== undefined && fits(cell.cash + amount)) {
       cell.cash += amount;
       return 0;
@@ -118,11 +178,19 @@ function outcomeOf(context: ReferenceContext, entry: InboundEntry, timeMs: bigin
       if (BigInt(entry.minNonce) > cell.minNonce) cell.minNonce = BigInt(entry.minNonce);
       return 0;
     case "forcedClose":
-      return 957;
-    case "forcedLiquidation":
-      return 958;
+      return forcedClose(context, cell, entry, timeMs);
+    case "forcedLiquidation": {
+      if (cell.positions.length === 0) return 971;
+      const margin = referenceMargin(state, cell, timeMs, parameters);
+      if (!margin.usable) return 956;
+      const isHealthy = margin.equity + cell.credit >= margin.maintenance;
+      const isOver = cell.auctionMs === 0n || timeMs >= cell.auctionMs + 2n * BigInt(parameters.risk.auctionDurationMs);
+      if (!isHealthy && !isOver) return 970;
+      cell.auctionMs = isHealthy ? 0n : timeMs;
+      return isHealthy ? 969 : 0;
+    }
     default: {
-      if (cell.credit > 0n) return 965;
+      withoutCredit(cell);
       if (state.globals.badDebt > present(state.accounts.get(1n)).cash) return 964;
       const margin = referenceMargin(state, cell, timeMs, parameters);
       if (!margin.usable) return 956;

@@ -16,6 +16,8 @@ import type {
   UnderlyingCell,
 } from "../types.ts";
 import { cycleBytes, cycleWeight } from "../weight.ts";
+import { referenceAdl } from "./adl.ts";
+import { referenceAuction } from "./auction.ts";
 import {
   deepCopy,
   type Exact,
@@ -28,6 +30,7 @@ import {
 import { type Fault, fault, fits, type ReferenceContext } from "./fault.ts";
 import { referenceInbound, vaultHolds } from "./inbound.ts";
 import { ceilOf, floorOf, largestOf, present, referenceMargin, sizeOf, smallestOf } from "./margin.ts";
+import { referenceAdmin, referenceBankruptcy, referenceCredit } from "./others.ts";
 import { referenceLiquidation, referenceTrades } from "./trade.ts";
 
 const E9 = 10n ** 9n;
@@ -241,13 +244,18 @@ function referenceKind(context: ReferenceContext, cycle: Cycle): Fault | null {
   if (cycle.kind === "liquidation") return referenceLiquidation(context, cycle);
   if (cycle.kind === "expiry") return referenceExpiry(context, cycle);
   if (cycle.kind === "inbound") return referenceInbound(context, cycle);
-  return referenceOutbound(context, cycle);
+  if (cycle.kind === "outbound") return referenceOutbound(context, cycle);
+  if (cycle.kind === "auction") return referenceAuction(context, cycle);
+  if (cycle.kind === "bankruptcy") return referenceBankruptcy(context, cycle);
+  if (cycle.kind === "adl") return referenceAdl(context, cycle);
+  if (cycle.kind === "credit") return referenceCredit(context, cycle);
+  return referenceAdmin(context, cycle);
 }
 
 export type ReferenceVerdict = { ok: true; outcomes: number[] } | { ok: false; fault: Fault };
 
 export class ReferenceLedger {
-  readonly parameters: ParameterSet;
+  parameters: ParameterSet;
   readonly #signatures: SignaturePort;
   state: ReferenceState;
 
@@ -273,6 +281,7 @@ export class ReferenceLedger {
     context.state.globals.timeMs = BigInt(cycle.timeMs);
     recomputeTotals(context.state);
     this.state = context.state;
+    this.parameters = context.parameters;
     return { ok: true, outcomes: context.outcomes };
   }
 }

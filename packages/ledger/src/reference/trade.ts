@@ -21,11 +21,11 @@ const THIRTY_DAYS_MS = 30n * 24n * 3600n * 1000n;
 const INT32 = 2n ** 31n - 1n;
 const E18 = 10n ** 18n;
 
-function signerOf(context: ReferenceContext, digest: Uint8Array, signature: CompactSignature): string | null {
+export function signerOf(context: ReferenceContext, digest: Uint8Array, signature: CompactSignature): string | null {
   return context.signatures.recoverAddress(digest, hexToBytes(signature));
 }
 
-function tradable(instrument: ReferenceInstrument, timeMs: bigint): boolean {
+export function tradable(instrument: ReferenceInstrument, timeMs: bigint): boolean {
   return instrument.status === 1n && (instrument.kind === 1n || timeMs < instrument.expiryMs);
 }
 
@@ -102,7 +102,7 @@ function exposure(context: ReferenceContext, cell: ReferenceAccountCell): bigint
 }
 
 /** Realises funding of the changed instruments, then changes sizes and cash. 0, 415 or 416. */
-function change(
+export function change(
   context: ReferenceContext,
   cell: ReferenceAccountCell,
   lots: ReadonlyMap<bigint, bigint>,

@@ -76,6 +76,11 @@ export interface RiskParameters {
   liquidationBoundPpb: number;
   /** Index value that one liquidation cycle may close, unless it is a single lot. */
   liquidationSliceMicroUsdc: number;
+  /** An auction's price falls for that long, and is open for as long again. */
+  auctionDurationMs: number;
+  /** Most finality credit: share of the insurance's cash less bad debt, and micro-USDC an account. */
+  creditPoolFactorPpb: number;
+  creditAccountMaxMicroUsdc: number;
 }
 
 type ScalarName = Exclude<keyof RiskParameters, "version" | "spotMovesPpb" | "tailMovesPpb">;
@@ -123,6 +128,9 @@ export const SCALAR_RANGES: readonly (readonly [ScalarName, number, number])[] =
   ["liquidationPenaltyPpb", 0, 500_000_000],
   ["liquidationBoundPpb", 0, BILLION],
   ["liquidationSliceMicroUsdc", 1, 2 ** 50],
+  ["auctionDurationMs", 1000, DAY_MS],
+  ["creditPoolFactorPpb", 0, BILLION],
+  ["creditAccountMaxMicroUsdc", 0, 2 ** 50],
 ];
 
 /**
@@ -168,6 +176,9 @@ export const DEFAULT_RISK_PARAMETERS: RiskParameters = {
   liquidationPenaltyPpb: 5_000_000,
   liquidationBoundPpb: 20_000_000,
   liquidationSliceMicroUsdc: 100_000_000_000,
+  auctionDurationMs: 300_000,
+  creditPoolFactorPpb: 100_000_000,
+  creditAccountMaxMicroUsdc: 10_000_000_000,
 };
 
 function integerProblem(name: string, value: unknown, low: number, high: number): string | null {

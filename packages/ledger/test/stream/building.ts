@@ -12,7 +12,8 @@ import {
 } from "../../src/index.ts";
 import { account, at, instrument, micro, ownerKey, USDC } from "../factory.ts";
 import type { keyOf } from "../keys.ts";
-import { delegateKey, GAMBLERS, type Stream, TRADERS } from "./stream.ts";
+import { grantOf } from "../waterfall.ts";
+import { CREDITED, delegateKey, GAMBLERS, type Stream, TRADERS } from "./stream.ts";
 
 /** Null when the state does not allow it now. */
 export type Recipe = (stream: Stream) => Cycle | Uint8Array | null;
@@ -194,4 +195,13 @@ export function soundLiquidation(stream: Stream): LiquidationSpec | null {
   const fee = Math.floor(stream.random.next() * penalty * Math.abs(size) * 0.2);
   const counterparty = stream.random.pick(TRADERS.filter((other) => other !== owner));
   return { owner, number, size, cash: -size * mark + 0, fee, counterparty };
+}
+
+/** An account with credit: granted anew when a forced withdrawal revoked it. */
+export function credited(stream: Stream): number | null {
+  const { venue, state } = stream;
+  if (venue.cell(CREDITED).credit > 0) return CREDITED;
+  const { creditTotal, badDebt } = state.globals;
+  const most = Math.min(1_000 * USDC, venue.cell(1).cash - badDebt - creditTotal);
+  return most > 0 && stream.apply(grantOf(venue, CREDITED, most, 2 ** 40)).ok ? CREDITED : null;
 }

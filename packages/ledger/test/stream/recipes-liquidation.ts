@@ -1,6 +1,7 @@
 // Recipes that aim at the codes 500 … 511. Most need an account below maintenance; gamblers and jumps see to it.
-import { type InstrumentCell, type LiquidationCycle, RejectionCode } from "../../src/index.ts";
-import { account, at, micro } from "../factory.ts";
+import { type InstrumentCell, type LiquidationCycle, type Order, RejectionCode } from "../../src/index.ts";
+import { account, at, DAY_MS, type FillSpec, micro } from "../factory.ts";
+import { keyOf } from "../keys.ts";
 import {
   EVERYONE,
   type LiquidationSpec,
@@ -11,12 +12,18 @@ import {
   SLICE_MICRO_USDC,
   soundLiquidation,
 } from "./building.ts";
-import { type Stream, TRADERS, UNKNOWN } from "./stream.ts";
+import { distressed } from "./distress.ts";
+import { PAUPERS, readOnlyKey, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
+
+/** Somebody to liquidate, brought below maintenance where nobody is. */
+function sound(stream: Stream): LiquidationSpec | null {
+  return soundLiquidation(stream) ?? (distressed(stream) === null ? null : soundLiquidation(stream));
+}
 
 /** A sound liquidation that `change` alters; null when nobody is liquidatable or the change does not apply. */
 function altered(change: (spec: LiquidationSpec, stream: Stream) => LiquidationSpec | null): Recipe {
   return (stream) => {
-    const spec = soundLiquidation(stream);
+    const spec = sound(stream);
     const wrong = spec === null ? null : change(spec, stream);
     return wrong === null ? null : liquidationOf(stream, wrong);
   };
@@ -24,7 +31,7 @@ function altered(change: (spec: LiquidationSpec, stream: Stream) => LiquidationS
 
 function alteredCycle(change: (cycle: LiquidationCycle, stream: Stream) => LiquidationCycle): Recipe {
   return (stream) => {
-    const spec = soundLiquidation(stream);
+    const spec = sound(stream);
     return spec === null ? null : change(liquidationOf(stream, spec), stream);
   };
 }
@@ -117,7 +124,97 @@ const beyondTarget = altered((spec, stream) => {
   return { ...spec, size, cash: -size * mark, fee: 0 };
 });
 
+/** A sound liquidation whose counterparty's order is another one, signed as it is. */
+function otherOrder(change: (order: Order, stream: Stream) => Partial<FillSpec> | null): Recipe {
+  return alteredCycle((cycle, stream) => {
+    const [counterparty] = cycle.counterparties;
+    const [entry] = counterparty?.entries ?? [];
+    if (counterparty === undefined || entry === undefined) return cycle;
+    const { order } = entry;
+    const spec = {
+      account: order.account,
+      instrument: order.legs[0]?.instrument as number,
+      size: order.size,
+      price: order.limitPrice,
+      cash: entry.cash,
+    };
+    const wrong = stream.venue.entry({ ...spec, ...change(order, stream) });
+    return { ...cycle, counterparties: [{ ...counterparty, entries: [wrong] }] };
+  });
+}
+
+/** The codes of trade at a counterparty. */
+const COUNTERPARTY_FAULTS: readonly (readonly [number, Recipe])[] = [
+  [
+    RejectionCode.TRADE_UNKNOWN_ACCOUNT,
+    altered((spec, stream) => ({ ...spec, counterparty: stream.random.pick([0, 1, UNKNOWN]) })),
+  ],
+  [
+    RejectionCode.TRADE_POSITION_COUNT,
+    alteredCycle((cycle) => ({
+      ...cycle,
+      counterparties: cycle.counterparties.map((one) => ({ ...one, positionCount: one.positionCount + 1 })),
+    })),
+  ],
+  [
+    RejectionCode.TRADE_LEGS_INVALID,
+    otherOrder((order) => ({ legs: [{ instrument: order.legs[0]?.instrument as number, ratio: 0 }] })),
+  ],
+  [
+    RejectionCode.TRADE_INSTRUMENT_NOT_TRADABLE,
+    otherOrder((_, stream) => {
+      const [dead] = stream.instruments((cell) => cell.status === 2);
+      return dead === undefined ? null : { instrument: dead };
+    }),
+  ],
+  [RejectionCode.TRADE_NOT_STARTED, otherOrder((_, stream) => ({ startMs: stream.venue.timeMs + 1 }))],
+  [RejectionCode.TRADE_EXPIRED, otherOrder((_, stream) => ({ expiryMs: stream.venue.timeMs }))],
+  [RejectionCode.TRADE_LIFETIME, otherOrder((_, stream) => ({ expiryMs: stream.venue.timeMs + 31 * DAY_MS }))],
+  [
+    RejectionCode.TRADE_BELOW_MIN_NONCE,
+    otherOrder((order, stream) => {
+      const { minNonce } = stream.venue.cell(order.account);
+      return minNonce === 0 ? null : { nonce: minNonce - 1 };
+    }),
+  ],
+  [
+    RejectionCode.TRADE_RING_SLOT,
+    otherOrder((order, stream) => {
+      const slots = stream.state.ringSlots(order.account);
+      return slots.length === 0 ? null : { nonce: stream.random.pick(slots).nonce };
+    }),
+  ],
+  [
+    RejectionCode.TRADE_NOT_AUTHORISED,
+    otherOrder((order, stream) => ({ key: stream.random.pick([keyOf("stranger"), readOnlyKey(order.account), null]) })),
+  ],
+  [RejectionCode.TRADE_OVERFILLED, otherOrder((order) => ({ filledLots: Math.abs(order.size) + 1 }))],
+  [RejectionCode.TRADE_LIMIT_NOT_MET, otherOrder((order) => ({ price: -Math.sign(order.size) * (2 ** 31 - 1) }))],
+  [
+    RejectionCode.TRADE_FEE_ABOVE_SCHEDULE,
+    otherOrder((order, stream) => {
+      const cell = stream.state.instrument(order.legs[0]?.instrument as number);
+      return { fee: (cell?.feePerLot ?? 0) * Math.abs(order.size) + 1 };
+    }),
+  ],
+  [RejectionCode.TRADE_FEE_ABOVE_MAXIMUM, otherOrder((order) => ({ fee: Math.abs(order.size), maxFeePerLot: 0 }))],
+  [RejectionCode.TRADE_REDUCE_ONLY, otherOrder(() => ({ flags: 1 }))],
+  [
+    RejectionCode.TRADE_SIZE_SUM,
+    otherOrder((order) => ({ size: order.size + Math.sign(order.size), filledLots: Math.abs(order.size) + 1 })),
+  ],
+  [
+    RejectionCode.TRADE_MARGIN,
+    altered((spec, stream) => {
+      const counterparty = stream.random.pick(PAUPERS);
+      stream.lendCash(counterparty, stream.random.pick(TRADERS), stream.venue.cell(counterparty).cash);
+      return { ...spec, counterparty };
+    }),
+  ],
+];
+
 export const LIQUIDATION_FAULTS: readonly (readonly [number, Recipe])[] = [
+  ...COUNTERPARTY_FAULTS,
   [
     RejectionCode.LIQUIDATION_UNKNOWN_ACCOUNT,
     (stream) => {

@@ -10,14 +10,15 @@ import {
 import { account, at, BTC, dollars, ETH, instrument, ppb } from "../factory.ts";
 import { corrupted } from "../keys.ts";
 import { EVERYONE, type Recipe } from "./building.ts";
+import { closeEpochs, opened } from "./distress.ts";
 import { type Stream, UNKNOWN } from "./stream.ts";
 
 // ── report ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function closedUnderlying(stream: Stream): typeof BTC | null {
-  const open = stream.openEpochs();
-  const closed = [BTC, ETH].filter((underlying) => !open.includes(underlying));
-  return closed.length === 0 ? null : stream.random.pick(closed);
+  const closed = (): (typeof BTC)[] => [BTC, ETH].filter((one) => !stream.openEpochs().includes(one));
+  if (closed().length === 0) closeEpochs(stream);
+  return closed().length === 0 ? null : stream.random.pick(closed());
 }
 
 /** A report that would be good now; nothing but `change` is wrong, and it is signed as changed. */
@@ -97,9 +98,10 @@ export const REPORT_FAULTS: readonly (readonly [number, Recipe])[] = [
   [
     RejectionCode.REPORT_EPOCH_STILL_OPEN,
     (stream) => {
-      const [open] = stream.openEpochs();
+      const underlying = stream.random.pick([BTC, ETH]);
+      if (!opened(stream, underlying)) return null;
       stream.venue.advance(1);
-      return open === undefined ? null : stream.report(open as typeof BTC);
+      return stream.report(underlying);
     },
   ],
   [
@@ -129,10 +131,11 @@ function rowsOf(stream: Stream, underlying: number, instruments: readonly number
   };
 }
 
-/** Rows of an open underlying, of instruments for which `accepts` holds. */
+/** Rows of instruments for which `accepts` holds; the underlying's epoch is opened where it is closed. */
 function openRows(accepts: (cell: Readonly<InstrumentCell>, number: number, stream: Stream) => boolean): Recipe {
   return (stream) => {
-    for (const underlying of stream.openEpochs()) {
+    for (const underlying of stream.random.chance(0.5) ? [BTC, ETH] : [ETH, BTC]) {
+      if (!opened(stream, underlying)) continue;
       const numbers = stream.instruments(
         (cell, number) => cell.underlying === underlying && accepts(cell, number, stream),
       );
@@ -157,8 +160,8 @@ export const ROWS_FAULTS: readonly (readonly [number, Recipe])[] = [
   [
     RejectionCode.ROWS_INSTRUMENT_NOT_OF_UNDERLYING,
     (stream) => {
-      const [open] = stream.openEpochs();
-      if (open === undefined) return null;
+      const open = stream.random.pick([BTC, ETH]);
+      if (!opened(stream, open)) return null;
       const foreign = stream.instruments((cell) => cell.underlying !== open);
       return rowsOf(stream, open, [stream.random.pick([...foreign, stream.state.instrumentCount])]);
     },
@@ -265,8 +268,8 @@ export const EXPIRY_FAULTS: readonly (readonly [number, Recipe])[] = [
   [
     RejectionCode.EXPIRY_EPOCH_OPEN,
     (stream) => {
-      const [open] = stream.openEpochs();
-      return open === undefined ? null : settlement(stream, { underlying: open as typeof BTC });
+      const underlying = stream.random.pick([BTC, ETH]);
+      return opened(stream, underlying) ? settlement(stream, { underlying }) : null;
     },
   ],
   [

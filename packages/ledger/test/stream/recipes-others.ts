@@ -1,8 +1,8 @@
 import { type Cycle, encodeCycle, type InboundEntry, InboundOutcomeCode, RejectionCode } from "../../src/index.ts";
-import { account, at, BTC, dollars, ETH, instrument, micro, ownerKey, USDC, type WithdrawalSpec } from "../factory.ts";
+import { account, at, BTC, dollars, ETH, micro, ownerKey, type WithdrawalSpec } from "../factory.ts";
 import { keyOf } from "../keys.ts";
-import { crossEntries, EVERYONE, marginNow, type Recipe, randomCross } from "./building.ts";
-import { CREDITED, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
+import { credited, crossEntries, EVERYONE, marginNow, type Recipe, randomCross } from "./building.ts";
+import { PAUPERS, type Stream, TRADERS, UNKNOWN } from "./stream.ts";
 
 // ── general ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,6 +89,13 @@ function holder(stream: Stream, usable: boolean): number | null {
   return found.length === 0 ? null : stream.random.pick(found);
 }
 
+/** More bad debt than the insurance can pay, until the next cycle was applied. */
+function indebt(stream: Stream): void {
+  const owner = stream.random.pick(PAUPERS);
+  const debt = Math.max(0, stream.venue.cell(1).cash) + 1;
+  stream.lendCash(owner, stream.random.pick(TRADERS), Math.max(0, stream.venue.cell(owner).cash) + debt);
+}
+
 /** Aimed at outcomes of entries: the cycle itself is accepted. */
 export const INBOUND_OUTCOMES: readonly (readonly [number, Recipe])[] = [
   [
@@ -138,20 +145,6 @@ export const INBOUND_OUTCOMES: readonly (readonly [number, Recipe])[] = [
       return owner === null ? null : forced(owner, 1);
     }),
   ],
-  [
-    InboundOutcomeCode.FORCED_CLOSE_UNAVAILABLE,
-    entryOf((_, owner) => ({
-      type: "forcedClose",
-      account: account(owner),
-      instrument: instrument(0),
-      size: -1 as never,
-      limitPrice: -5 as never,
-    })),
-  ],
-  [
-    InboundOutcomeCode.FORCED_LIQUIDATION_UNAVAILABLE,
-    entryOf((_, owner) => ({ type: "forcedLiquidation", account: account(owner) })),
-  ],
   [InboundOutcomeCode.UNKNOWN_UNDERLYING, entryOf(() => series(2, 0, []))],
   [InboundOutcomeCode.EXPIRY_NOT_AHEAD, entryOf((stream) => series(BTC, stream.venue.timeMs, [1]))],
   [
@@ -168,9 +161,11 @@ export const INBOUND_OUTCOMES: readonly (readonly [number, Recipe])[] = [
   [InboundOutcomeCode.PERPETUAL_EXISTS, entryOf((stream) => series(stream.random.pick([BTC, ETH]), 0, []))],
   [
     InboundOutcomeCode.BAD_DEBT,
-    entryOf((stream, owner) => (stream.state.globals.badDebt > stream.venue.cell(1).cash ? forced(owner, 1) : null)),
+    entryOf((stream, owner) => {
+      if (stream.state.globals.badDebt <= stream.venue.cell(1).cash) indebt(stream);
+      return forced(owner, 1);
+    }),
   ],
-  [InboundOutcomeCode.CREDIT_OUTSTANDING, entryOf(() => forced(CREDITED, USDC))],
 ];
 
 // ── outbound ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,10 +228,19 @@ export const OUTBOUND_FAULTS: readonly (readonly [number, Recipe])[] = [
   ],
   [RejectionCode.OUTBOUND_RING_SLOT, wrongNonce],
   [RejectionCode.OUTBOUND_NOT_AUTHORISED, notOwner],
-  [RejectionCode.OUTBOUND_CREDIT_OUTSTANDING, withdrawing(() => ({ account: CREDITED }))],
+  [
+    RejectionCode.OUTBOUND_CREDIT_OUTSTANDING,
+    withdrawing((stream) => {
+      const owner = credited(stream);
+      return owner === null ? null : { account: owner };
+    }),
+  ],
   [
     RejectionCode.OUTBOUND_BAD_DEBT,
-    withdrawing((stream) => (stream.state.globals.badDebt > stream.venue.cell(1).cash ? {} : null)),
+    withdrawing((stream) => {
+      const { badDebt, inboundTotal, outboxTotal } = stream.state.globals;
+      return badDebt > stream.venue.cell(1).cash ? {} : { amount: inboundTotal - outboxTotal + 1 };
+    }),
   ],
   [
     RejectionCode.OUTBOUND_MARKS_UNUSABLE,

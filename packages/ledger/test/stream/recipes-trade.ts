@@ -1,8 +1,9 @@
 // Recipes that aim at the codes 400 … 421: a sound trade with one thing wrong.
 import { type InstrumentCell, RejectionCode, type TradeCycle, type TradeEntry } from "../../src/index.ts";
-import { DAY_MS, ownerKey } from "../factory.ts";
+import { BTC, DAY_MS, ETH, ownerKey } from "../factory.ts";
 import { corrupted, keyOf } from "../keys.ts";
 import { type CrossSpec, crossEntries, marginNow, pair, type Recipe, randomCross } from "./building.ts";
+import { opened } from "./distress.ts";
 import { expiringKey, readOnlyKey, type Stream, UNKNOWN } from "./stream.ts";
 
 /** A sound cross whose buyer's entry is built by `change`. */
@@ -66,6 +67,7 @@ const notTradable: Recipe = (stream) => {
 };
 
 const epochOpen: Recipe = (stream) => {
+  if (stream.openEpochs().length === 0 && !opened(stream, stream.random.pick([BTC, ETH]))) return null;
   const open = stream.openEpochs();
   const { timeMs } = stream.venue;
   const numbers = stream.instruments(

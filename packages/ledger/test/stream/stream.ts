@@ -1,21 +1,27 @@
 // A random venue under test: every cycle goes through the ledger (as payload bytes) and through the reference, and both
 // must say the same. Recipes (recipes-*.ts) make the cycles.
 import {
+  type AccountCell,
   brokenIdentities,
   type Cycle,
   type CycleVerdict,
   decodeCycle,
   differences,
   encodeCycle,
+  type HexBytes,
   type InstrumentCell,
   isTradable,
+  type Margin,
+  marginOfCell,
+  type Order,
   ReferenceLedger,
   referenceOf,
   referenceRoot,
 } from "../../src/index.ts";
-import { account, at, BTC, dollars, ETH, type FillSpec, micro, USDC, Venue } from "../factory.ts";
+import { account, at, BTC, dollars, ETH, type FillSpec, instrument, micro, USDC, Venue } from "../factory.ts";
 import { keyOf, signaturePort } from "../keys.ts";
 import type { Random } from "../random.ts";
+import { grantOf, viewOfVenue } from "../waterfall.ts";
 
 /** How often each kind was accepted, each code refused and each inbound entry ended so. */
 export class Coverage {
@@ -41,8 +47,12 @@ export interface OpenOrder {
 export const TRADERS = [2, 3, 4, 5, 6, 7, 8, 9] as const;
 /** Highly leveraged, so that a jump of the index puts them below maintenance. */
 export const GAMBLERS = [10, 11, 12, 13] as const;
-/** Has finality credit, which no kind of issue 2 grants. */
+/** Has finality credit for a deposit that never comes. */
 export const CREDITED = 14;
+/** Never trade: what they owe or own is moved to them by hand. */
+export const PAUPERS = [15, 16] as const;
+/** Holds options against a perpetual, so that a thin slice leaves it worse hedged. */
+export const HEDGER = 17;
 /** Nobody opens it. */
 export const UNKNOWN = 4000;
 export const delegateKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`delegate of ${owner}`);
@@ -51,16 +61,19 @@ export const expiringKey = (owner: number): ReturnType<typeof keyOf> => keyOf(`k
 
 const ROOT_EVERY = 50;
 /** Stress settings: wide price bound and small slices reach the liquidation codes, a high cap the funding overflow. */
-const RISK = {
+export const RISK = {
   averagingWindowMs: 300_000,
   markAgeMaxMs: 600_000,
   fundingCapPpb: 1_000_000_000,
   liquidationBoundPpb: 200_000_000,
   liquidationSliceMicroUsdc: 20_000 * USDC,
+  auctionDurationMs: 60_000,
+  creditPoolFactorPpb: 1_000_000_000,
+  creditAccountMaxMicroUsdc: 1_500 * USDC,
 };
 
 export class Stream {
-  readonly venue = new Venue({ risk: RISK });
+  readonly venue: Venue;
   readonly reference: ReferenceLedger;
   readonly random: Random;
   readonly coverage: Coverage;
@@ -69,13 +82,19 @@ export class Stream {
     [BTC, 100_000],
     [ETH, 4_000],
   ]);
+  /** Orders that forced closes put into rings. */
+  readonly forcedOrders: Order[] = [];
+  /** The change of the parameter set that was queued last. */
+  queuedChange: HexBytes | null = null;
+  readonly #afterwards: (() => void)[] = [];
   /** Expiry that no report has a surface for. */
   darkExpiryMs = 0;
   #accepted = 0;
 
-  constructor(random: Random, coverage: Coverage) {
+  constructor(random: Random, coverage: Coverage, venue = new Venue({ risk: RISK })) {
     this.random = random;
     this.coverage = coverage;
+    this.venue = venue;
     this.reference = new ReferenceLedger(this.venue.parameters, signaturePort);
   }
 
@@ -90,15 +109,19 @@ export class Stream {
     const decoding = decodeCycle(payload, this.venue.parameters.domain);
     const verdict = this.venue.applyPayload(payload);
     this.coverage.cycles += 1;
+    // A payload with a changed byte may have moved the ledger's clock.
+    this.venue.timeMs = Math.max(this.venue.timeMs, this.state.globals.timeMs);
     if (!verdict.ok) {
       Coverage.add(this.coverage.codes, verdict.rejection.code);
       if (this.state.root() !== before) throw new Error(`rejection ${verdict.rejection.name} moved the root`);
     }
     if (!decoding.ok) {
+      this.undoLoans();
       if (verdict.ok || verdict.rejection.code !== decoding.code) throw new Error("undecodable payload was applied");
       return verdict;
     }
     const expected = this.reference.apply(decoding.cycle);
+    this.undoLoans();
     const said = verdict.ok ? "accepted" : `${verdict.rejection.code} at account ${verdict.rejection.account}`;
     const wanted = expected.ok ? "accepted" : `${expected.fault.code} at account ${expected.fault.account}`;
     if (said !== wanted) throw new Error(`${decoding.cycle.kind}: ledger ${said}, reference ${wanted}`);
@@ -134,9 +157,10 @@ export class Stream {
 
   setUp(): void {
     const { venue, random } = this;
-    for (const number of [...TRADERS, ...GAMBLERS, CREDITED]) {
+    for (const number of [...TRADERS, ...GAMBLERS, CREDITED, ...PAUPERS, HEDGER]) {
       const owner = keyOf(`owner of ${number}`).address;
-      const amount = micro(random.integer(number >= 10 ? 8_000 : 200_000, number >= 10 ? 20_000 : 900_000) * USDC);
+      const isRich = number < 10 || number === HEDGER;
+      const amount = micro(random.integer(isRich ? 200_000 : 8_000, isRich ? 900_000 : 20_000) * USDC);
       this.must(
         venue.inbound(
           { type: "openAccount", account: account(number), owner },
@@ -182,25 +206,62 @@ export class Stream {
     // A strike of one micro-USD is outside the pricing domain.
     const strikes = [dollars(0.000001), dollars(100_000)];
     this.must(venue.inbound({ type: "listSeries", underlying: BTC, expiryMs: at(this.darkExpiryMs), strikes }));
-    this.#grantCredit();
     for (const underlying of [BTC, ETH]) {
       this.must(this.report(underlying));
       this.closeEpoch(underlying);
     }
+    this.must(grantOf(venue, CREDITED, 1_000 * USDC, 2 ** 40));
+    this.#settleSeries();
+  }
+
+  /** From the start there are settled instruments, and some that expired without a price. */
+  #settleSeries(): void {
+    const { venue } = this;
+    for (const underlying of [BTC, ETH]) {
+      const first = this.state.instrumentCount;
+      this.listSeries(underlying, 1_000);
+      const expiryMs = at(venue.timeMs + 1_000);
+      this.listSeries(underlying, 1_001);
+      venue.advance(1_001);
+      const instruments = this.instruments((cell, number) => number >= first && cell.expiryMs === expiryMs);
+      const settlementPrice = dollars(this.prices.get(underlying) ?? 0);
+      const settled = instruments.map(instrument);
+      this.must(venue.expiryOf({ underlying, expiryMs, settlementPrice, instruments: settled, realisations: [] }));
+    }
+  }
+
+  // ── states that cycles reach too rarely ──────────────────────────────────────────────────────────────────────────
+
+  /** Moves cash by hand, in both states: what a run of the market would do to an account. */
+  shiftCash(from: number, to: number, amount: number): void {
+    if (from === to || amount === 0) return;
+    const draft = this.state.begin();
+    draft.editAccount(from).cash = micro(draft.editAccount(from).cash - amount);
+    draft.editAccount(to).cash = micro(draft.editAccount(to).cash + amount);
+    draft.commit();
+    this.syncReference();
+  }
+
+  /** The reference's state follows what was written by hand. */
+  protected syncReference(): void {
+    this.reference.state = referenceOf(this.state);
+  }
+
+  /** The same until the next cycle was applied. */
+  lendCash(from: number, to: number, amount: number): void {
+    this.shiftCash(from, to, amount);
+    this.#afterwards.push(() => this.shiftCash(to, from, amount));
+  }
+
+  /** What was lent for a cycle goes back once it was applied, by whomever. */
+  undoLoans(): void {
+    for (const undo of this.#afterwards.splice(0)) undo();
   }
 
   listSeries(underlying: typeof BTC, inMs: number): void {
     const price = this.prices.get(underlying) ?? 0;
     const strikes = [0.95, 1, 1.05].map((factor) => dollars(Math.round((price * factor) / 50) * 50));
     this.must(this.venue.inbound({ type: "listSeries", underlying, expiryMs: at(this.venue.timeMs + inMs), strikes }));
-  }
-
-  /** Written to both states by hand: the kind that grants credit comes later, its rules are here already. */
-  #grantCredit(): void {
-    const draft = this.state.begin();
-    draft.editAccount(CREDITED).credit = micro(1_000 * USDC);
-    draft.commit();
-    this.reference.state = referenceOf(this.state);
   }
 
   // ── marks ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,6 +294,11 @@ export class Stream {
       if (accepts(this.state.instrument(number) as InstrumentCell, number)) numbers.push(number);
     }
     return numbers;
+  }
+
+  /** Of an account as it could be, at the marks of now. */
+  marginOf(cell: Readonly<AccountCell>): Margin {
+    return marginOfCell(viewOfVenue(this.venue), cell, at(this.venue.timeMs));
   }
 
   /** Tradable, with a row, of an underlying whose epoch is closed. */

@@ -1,6 +1,7 @@
 // A venue with more instruments than an account may hold positions.
 import { type InstrumentCell, POSITIONS_MAX, type TradeEntry } from "../../src/index.ts";
 import { account, at, BTC, dollars, micro, ownerKey, USDC } from "../factory.ts";
+import { auctionOf, takeOf } from "../waterfall.ts";
 import { Stream } from "./stream.ts";
 
 const STRIKES = 70;
@@ -11,7 +12,7 @@ export class WideStream extends Stream {
   /** Accounts 2 and 3 end with POSITIONS_MAX positions each, in combinations of four options. */
   fill(): void {
     const { venue } = this;
-    for (const number of [2, 3, 4]) {
+    for (const number of [2, 3, 4, 5]) {
       const owner = ownerKey(number).address;
       this.must(
         venue.inbound(
@@ -42,6 +43,26 @@ export class WideStream extends Stream {
 
   options(): number[] {
     return this.instruments((cell: Readonly<InstrumentCell>) => cell.kind >= 3);
+  }
+
+  /** The same by a bid: account 4 holds what account 2 or 3 cannot take. */
+  oneMoreByBid(): void {
+    const { venue } = this;
+    const [number] = this.options().slice(POSITIONS_MAX);
+    if (number === undefined) throw new RangeError("an instrument that accounts 2 and 3 do not hold");
+    if (venue.size(4, number) === 0) {
+      const price = venue.markTicks(number);
+      this.must(
+        venue.tradeOf([
+          venue.entry({ account: 4, instrument: number, size: -10, price }),
+          venue.entry({ account: 5, instrument: number, size: 10, price }),
+        ]),
+      );
+      this.shiftCash(4, 5, Number(this.marginOf(venue.cell(4)).equity) + 1);
+      this.must(auctionOf(venue, "start", 4));
+    }
+    const bidder = this.random.pick([2, 3]);
+    this.apply(takeOf(venue, { owner: 4, bidder, parts: this.random.integer(100, 1000) }));
   }
 
   /** A 129th position of account 2 or 3, against account 4. */

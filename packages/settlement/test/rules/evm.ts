@@ -1,6 +1,6 @@
 // The rule contracts in one anvil: code is placed at fixed addresses, verdicts are read by eth_call in JSON-RPC batches.
 import { type EmbeddedL1, startEmbeddedL1 } from "@tidemark/chain";
-import { encodeParameters, type ParameterSet } from "@tidemark/ledger";
+import { encodeParameters, type Hash, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type Abi, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
 import { compiledContracts } from "./compile.ts";
@@ -11,9 +11,14 @@ export const RULES: Readonly<Record<number, string>> = {
   2: "RowsRule",
   3: "TradeRule",
   4: "LiquidationRule",
+  5: "AuctionRule",
+  6: "BankruptcyRule",
+  7: "AdlRule",
   8: "ExpiryRule",
   9: "InboundRule",
   10: "OutboundRule",
+  11: "CreditRule",
+  12: "AdminRule",
 };
 const RULE_ADDRESS_BASE = 0x7100;
 const PARAMETERS_ADDRESS_BASE = 0x7200;
@@ -61,7 +66,9 @@ const whyNot = (answer: RpcAnswer | undefined): string =>
 export class RuleEvm {
   readonly #l1: EmbeddedL1;
   readonly #abi: Abi;
-  #stores = 0;
+  readonly #stores = new Map<Hash, Hex>();
+  readonly #unplaced: [Hex, Hex][] = [];
+  readonly #placed: Promise<unknown>[] = [];
 
   private constructor(l1: EmbeddedL1, abi: Abi) {
     this.#l1 = l1;
@@ -79,11 +86,20 @@ export class RuleEvm {
     return evm;
   }
 
-  /** Places a parameter set as ParameterStore's constructor does and returns its address. */
-  async storeParameters(parameters: ParameterSet): Promise<Hex> {
-    const address = addressOf(PARAMETERS_ADDRESS_BASE + this.#stores++);
-    await this.#rpc("anvil_setCode", [address, `0x00${bytesToHex(encodeParameters(parameters)).slice(2)}`]);
+  /** Address of the parameter set, whose bytes lie there as ParameterStore's constructor writes them before the next call. */
+  parametersAt(parameters: ParameterSet, hash: Hash): Hex {
+    let address = this.#stores.get(hash);
+    if (address === undefined) {
+      address = addressOf(PARAMETERS_ADDRESS_BASE + this.#stores.size);
+      this.#stores.set(hash, address);
+      this.#unplaced.push([address, `0x00${bytesToHex(encodeParameters(parameters)).slice(2)}`]);
+    }
     return address;
+  }
+
+  async #placeParameters(): Promise<void> {
+    for (const code of this.#unplaced.splice(0)) this.#placed.push(this.#rpc("anvil_setCode", code));
+    await Promise.all(this.#placed);
   }
 
   async #rpc(method: string, params: unknown[]): Promise<unknown> {
@@ -108,6 +124,7 @@ export class RuleEvm {
 
   /** `gas` of a whole transaction: calldata included. */
   async estimate(call: Readonly<RuleCall>): Promise<number> {
+    await this.#placeParameters();
     const to = addressOf(RULE_ADDRESS_BASE + call.kind);
     return Number(await this.#rpc("eth_estimateGas", [{ to, data: this.#dataOf(call), gas: "0x2faf080" }]));
   }
@@ -124,18 +141,18 @@ export class RuleEvm {
 
   /** One eth_call each, of `data` to the rule of `kind`. */
   async #ethCalls(calls: readonly { kind: number; data: Hex }[]): Promise<(RpcAnswer | undefined)[]> {
-    const answers: (RpcAnswer | undefined)[] = [];
-    for (let from = 0; from < calls.length; from += BATCH_CALLS) {
-      const part = calls.slice(from, from + BATCH_CALLS);
-      const gas = `0x${CHALLENGE_GAS.toString(16)}`;
-      const body = part.map(({ kind, data }, id) => {
-        const params = [{ to: addressOf(RULE_ADDRESS_BASE + kind), data, gas }, "latest"];
-        return { jsonrpc: "2.0", id, method: "eth_call", params };
-      });
-      const byId = new Map((await this.#post(body)).map((answer) => [answer.id, answer]));
-      part.forEach((_, id) => answers.push(byId.get(id)));
-    }
-    return answers;
+    await this.#placeParameters();
+    const gas = `0x${CHALLENGE_GAS.toString(16)}`;
+    const bodies: object[][] = [];
+    calls.forEach(({ kind, data }, id) => {
+      if (id % BATCH_CALLS === 0) bodies.push([]);
+      const params = [{ to: addressOf(RULE_ADDRESS_BASE + kind), data, gas }, "latest"];
+      bodies.at(-1)?.push({ jsonrpc: "2.0", id, method: "eth_call", params });
+    });
+    // All at once: the node works on them while this thread makes the next cycles.
+    const answers = (await Promise.all(bodies.map((body) => this.#post(body)))).flat();
+    const byId = new Map(answers.map((answer) => [answer.id, answer]));
+    return calls.map((_, id) => byId.get(id));
   }
 
   async call(calls: readonly RuleCall[]): Promise<RuleAnswer[]> {
