@@ -3,7 +3,9 @@
 import type { Command, Engine, EventSink, InboundCommand } from "@tidemark/engine";
 import { FINALITY_TIERS } from "@tidemark/finality";
 import {
+  decodeInboundEntry,
   domainSeparator,
+  forcedCloseOrder,
   type Hash,
   type LedgerState,
   type Order,
