@@ -224,6 +224,42 @@ function escapeCommands(program: Command): void {
     .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapePay, flags));
 }
 
+function receiptCommands(program: Command): void {
+  const receipts = program.command("receipts").description("the sequencer's signed promises: list, check, collect");
+  const filters = (command: Command): Command =>
+    command
+      .requiredOption("--data-dir <dir>", "data folder of a venue, or the --out folder of a run")
+      .option("--account <number>", "of this account", number)
+      .option("--nonce <number>", "of this order", number)
+      .addOption(new Option("--kind <kind>", "of this kind").choices(["fill", "cancel"]));
+  const l1 = (command: Command): Command =>
+    command
+      .requiredOption("--deployment <file>", "deployment file of the venue")
+      .option("--l1 <url>", "JSON-RPC URL of the L1");
+  const load = (name: keyof typeof import("./commands/receipts.ts")) => async (): Promise<Handler> =>
+    (await import("./commands/receipts.ts"))[name];
+  filters(receipts.command("list").description("what was signed"))
+    .addOption(json())
+    .action((flags: Flags) => run(load("listReceipts"), flags));
+  filters(receipts.command("export").description("write receipts with paths, signatures and orders to a file"))
+    .requiredOption("--out <file>", "where to")
+    .action((flags: Flags) => run(load("exportReceipts"), flags));
+  l1(receipts.command("verify").description("kept, pending or broken: judged from the L1 alone"))
+    .argument("<file>", "exported receipts")
+    .option("--l1-state <file>", "instead of --l1: the L1 state that a run left in its --out folder")
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
+  l1(receipts.command("claim").description("send a claim for every broken receipt"))
+    .argument("<file>", "exported receipts")
+    .requiredOption("--key-file <file>", "private key of whoever pays the gas; the accounts' owners are paid")
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
+  l1(receipts.command("collect").description("settle a round whose period is over and pay an owner's share out"))
+    .requiredOption("--owner <address>", "owner of the accounts that claimed")
+    .requiredOption("--key-file <file>", "private key of whoever pays the gas")
+    .action((flags: Flags) => run(load("collectReceiptDamages"), flags));
+}
+
 const program = new Command("tidemark")
   .description(
     "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
@@ -238,4 +274,5 @@ verificationCommands(program);
 lookCommands(program);
 forceCommands(program);
 escapeCommands(program);
+receiptCommands(program);
 await program.parseAsync();
