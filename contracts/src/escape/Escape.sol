@@ -144,8 +144,8 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     uint64 public frozenAt;
     /// @notice Grows when an anchor is discarded: nothing that was registered under it counts any more.
     uint64 public round;
-    /// @dev Number of the first batch proven wrong after it was final; all ones while there is none.
-    uint64 private _firstWrong = type(uint64).max;
+    /// @notice Number of the first batch that a late fraud proof named; all ones while there is none.
+    uint64 public firstWrong = type(uint64).max;
     Anchor private _anchor;
     mapping(uint64 round => Books) private _booksOf;
     mapping(uint64 round => ClosingMarks.Store) private _marksOf;
@@ -203,7 +203,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
         bool isInTime = _booksOf[round].closedAt == 0;
         emit LateFraud(batchNumber, isInTime);
         if (!isInTime) return;
-        if (batchNumber < _firstWrong) _firstWrong = batchNumber;
+        if (batchNumber < firstWrong) firstWrong = batchNumber;
         if (frozenAt == 0) _freeze();
         if (_anchor.fixedAt == 0 || _anchor.batchNumber < batchNumber) return;
         emit AnchorDiscarded(round, _anchor.batchNumber);
@@ -223,9 +223,9 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     function fixAnchor(StateParts calldata state, address store) external nonReentrant during(EscapePhase.RESOLVING) {
         (uint64 lastFinal, uint64 lastNumber) = (batchChain.lastFinal(), batchChain.lastNumber());
         uint64 number = lastFinal;
-        if (_firstWrong <= lastFinal) number = _firstWrong - 1;
+        if (firstWrong <= lastFinal) number = firstWrong - 1;
         // Before the first wrong one everything is final already, or is all that is left.
-        else if (lastFinal != lastNumber && lastFinal + 1 != _firstWrong) revert BatchesPending(lastFinal, lastNumber);
+        else if (lastFinal != lastNumber && lastFinal + 1 != firstWrong) revert BatchesPending(lastFinal, lastNumber);
         bytes32 root = batchChain.finalRoot(number);
         bytes memory globals = state.globals;
         bytes32 given = keccak256(
@@ -544,6 +544,11 @@ contract Escape is IEscape, ReentrancyGuardTransient {
 
     function entitlementOf(EntitlementKind kind, uint64 number) external view returns (Entitlement memory) {
         return _entitlements[round][kind][number];
+    }
+
+    /// @notice Whether a payment beyond the anchor was shown.
+    function isShown(uint32 withdrawalNumber) external view returns (bool) {
+        return _isShown[round][withdrawalNumber];
     }
 
     function closingMark(uint24 instrument) external view returns (bool isSet, uint256 mark) {

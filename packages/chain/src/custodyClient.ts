@@ -68,6 +68,8 @@ export interface CustodyClient {
   mint(minter: LocalAccount, recipients: readonly { address: Address; amountMicroUsdc: number }[]): Promise<void>;
   /** Approves, opens one account each and deposits. */
   openAccounts(requests: readonly { owner: LocalAccount; depositMicroUsdc: number }[]): Promise<OpenedAccount[]>;
+  /** Without money. Answers with its number. */
+  openAccount(owner: LocalAccount): Promise<number>;
   deposit(payer: LocalAccount, account: number, amountMicroUsdc: number): Promise<void>;
   listSeries(lister: LocalAccount, series: readonly SeriesListing[]): Promise<void>;
   grantKey(owner: LocalAccount, account: number, key: Address, scopes: number, expiryMs: number): Promise<void>;
@@ -121,6 +123,12 @@ class CustodyCalls {
   }
 }
 
+function openedAccount(receipt: TransactionReceipt, custody: Address, owner: Address): number {
+  const opened = queuedEntries(receipt, custody).find(({ entry }) => entry.type === "openAccount")?.entry;
+  if (opened?.type === "openAccount") return opened.account;
+  throw new ChainError("L1_INCONSISTENT", "opening an account queued no such entry", { context: { owner } });
+}
+
 async function openAccounts(
   client: L1Client,
   calls: CustodyCalls,
@@ -138,14 +146,8 @@ async function openAccounts(
     options,
   );
   return requests.map((request, i) => {
-    const entries = queuedEntries(receipts[2 * i + 1] as TransactionReceipt, custody);
-    const opened = entries.find(({ entry }) => entry.type === "openAccount")?.entry;
-    if (opened?.type !== "openAccount") {
-      throw new ChainError("L1_INCONSISTENT", "opening an account queued no such entry", {
-        context: { owner: request.owner.address },
-      });
-    }
-    return { ...request, account: opened.account };
+    const account = openedAccount(receipts[2 * i + 1] as TransactionReceipt, custody, request.owner.address);
+    return { ...request, account };
   });
 }
 
@@ -183,6 +185,12 @@ export function createCustodyClient(
     mint: (minter, recipients) =>
       send(recipients.map(({ address, amountMicroUsdc }) => calls.mint(minter, address, amountMicroUsdc))),
     openAccounts: (requests) => openAccounts(client, calls, requests, options),
+    async openAccount(owner) {
+      const data = encodeFunctionData({ abi, functionName: "openAccount" });
+      const call = calls.custody(owner, "opening of an account", data);
+      const [receipt] = await transactAll(client, [call], options);
+      return openedAccount(receipt as TransactionReceipt, deployment.custody, owner.address);
+    },
     deposit(payer, account, amountMicroUsdc) {
       const args = [account, BigInt(amountMicroUsdc)] as const;
       const data = encodeFunctionData({ abi, functionName: "deposit", args });

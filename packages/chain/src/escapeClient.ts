@@ -69,6 +69,10 @@ export interface EscapeClient {
   fixAnchor(state: LedgerState): Promise<void>;
   setClosingMarks(marks: Uint8Array, signatures: Uint8Array): Promise<void>;
   showPaid(evidence: PaidEvidence, depositEntry?: Uint8Array): Promise<void>;
+  /** Whether a payment beyond the anchor was shown. */
+  isShown(withdrawalNumber: number): Promise<boolean>;
+  /** Highest batch that can be the anchor: the one before the first proven wrong; beyond every batch without a proof. */
+  anchorLimit(): Promise<number>;
   /** Registers one thing of the anchor's `state`; a deposit by its entry in the queue. */
   register(state: LedgerState, kind: EntitlementKind, number: number, depositEntry?: Uint8Array): Promise<number>;
   /** Those of the instruments that have a signed mark. */
@@ -256,6 +260,20 @@ class ContractEscape implements EscapeClient {
     const data = registrationCalldata(state, kind, number, depositEntry);
     const gas = REGISTRATION_GAS_FIXED + REGISTRATION_GAS_PER_BYTE * BigInt(data.length / 2);
     return this.#send(`registration of ${kind} ${number}`, data, gas);
+  }
+
+  isShown(withdrawalNumber: number): Promise<boolean> {
+    const args = [withdrawalNumber] as const;
+    return l1Call("payments beyond the anchor", () =>
+      this.#client.readContract({ ...this.#contract, functionName: "isShown", args }),
+    );
+  }
+
+  async anchorLimit(): Promise<number> {
+    const first = await l1Call("first wrong batch", () =>
+      this.#client.readContract({ ...this.#contract, functionName: "firstWrong" }),
+    );
+    return Number(first - 1n);
   }
 
   async closingMarks(instruments: readonly number[]): Promise<Map<number, number>> {

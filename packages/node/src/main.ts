@@ -14,6 +14,27 @@ function number(text: string): number {
 const dataDir = (): Option => new Option("--data-dir <dir>", "folder of the venue's journal and state");
 const json = (): Option => new Option("--json", "print one JSON object as the last line");
 
+const l1 = (): Option => new Option("--l1 <url>", "JSON-RPC URL of the L1");
+const l1State = (): Option =>
+  new Option(
+    "--l1-state <file>",
+    "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+  );
+const deployment = (): Option =>
+  new Option("--deployment <file>", "deployment file of the venue").makeOptionMandatory();
+const keyFile = (): Option =>
+  new Option("--key-file <file>", "file with the private key to send with (or the environment's TIDEMARK_KEY)");
+const outbox = (): Option =>
+  new Option(
+    "--outbox <dir>",
+    "where transactions are kept until they are final; one folder a key (default: beside the deployment file)",
+  );
+const gasPriceMax = (): Option =>
+  new Option(
+    "--gas-price-max-gwei <gwei>",
+    "most that is paid a gas when a batch is about to become final (default 500)",
+  ).argParser(number);
+
 /** Runs a handler, loaded only when it is called for: `--help` stays fast. */
 async function run(load: () => Promise<Handler>, flags: Flags): Promise<void> {
   try {
@@ -71,17 +92,34 @@ function upCommand(program: Command): void {
 function verificationCommands(program: Command): void {
   program
     .command("watch")
-    .description("re-execute every posted batch from the L1 alone and compare every state root")
-    .option("--l1 <url>", "JSON-RPC URL of the L1")
-    .option(
-      "--l1-state <file>",
-      "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+    .description(
+      "re-execute every posted batch from the L1 alone, compare every state root, and with a key challenge what is wrong",
     )
-    .requiredOption("--deployment <file>", "deployment file of the venue")
-    .option("--once", "check what is posted now and end")
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .option("--once", "check what is posted now and end; challenges nothing")
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
     .addOption(json())
     .addOption(new Option("--ipc").hideHelp())
     .action((flags: Flags) => run(async () => (await import("./commands/watch.ts")).watch, flags));
+  program
+    .command("challenge")
+    .description("prove on the L1 that a batch is wrong: one call, built from the L1 and the deployment file alone")
+    .argument("<batch>", "batch number", number)
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
+    .option("--dry-run", "find the fault and say what would be sent; needs no key")
+    .addOption(json())
+    .action((batch: number, flags: Flags) =>
+      run(async () => (await import("./commands/challenge.ts")).challenge, { ...flags, batch }),
+    );
   program
     .command("replay")
     .description("replay a venue's journal and compare the state root of every cycle")
@@ -123,9 +161,108 @@ function lookCommands(program: Command): void {
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
 }
 
+/** What every command needs that sends a transaction of its user. */
+function sends(command: Command): Command {
+  return command
+    .requiredOption("--l1 <url>", "JSON-RPC URL of the L1")
+    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .option("--key-file <file>", "file that holds the private key of the sender")
+    .option("--development-key <label>", "instead: a key that anybody can derive, for an L1 without value");
+}
+
+function forceCommands(program: Command): void {
+  const force = program.command("force").description("queue an entry that the venue must consume before its deadline");
+  sends(force.command("withdrawal"))
+    .description("withdraw as far as the account's margin allows, without the venue's consent")
+    .requiredOption("--account <number>", "account", number)
+    .requiredOption("--amount-micro-usdc <amount>", "most to withdraw", number)
+    .option("--recipient <address>", "who is paid; the sender unless given")
+    .action((flags: Flags) => run(async () => (await import("./commands/force.ts")).forceWithdrawal, flags));
+  sends(force.command("close"))
+    .description("put a reduce-only order of the owner on the book")
+    .requiredOption("--account <number>", "account", number)
+    .requiredOption("--instrument <number>", "instrument", number)
+    .requiredOption("--lots <lots>", "signed: a buy is positive", number)
+    .requiredOption("--limit-price-ticks <ticks>", "worst price", number)
+    .requiredOption("--nonce <nonce>", "a free place in the account's order ring", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/force.ts")).forceClose, flags));
+  sends(force.command("liquidation"))
+    .description("have any account put up for auction if it is below maintenance")
+    .requiredOption("--account <number>", "account", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/force.ts")).forceLiquidation, flags));
+}
+
+function escapeCommands(program: Command): void {
+  const group = program.command("escape").description("the end of a failed venue: freeze, register by proof, be paid");
+  group
+    .command("rehearse")
+    .description("end a copy of the venue: freeze it, register and pay everybody, compare every figure")
+    .argument("<folder>", "data folder of a venue, running or not, or the --out folder of a run")
+    .option("--out <dir>", "leave the report, the deployment file and the copy's L1 state here")
+    .option("--no-marks", "without closing marks of the oracles: the last final ones count")
+    .option("--mark-shift-ppb <ppb>", "move every closing mark by so many parts per billion", number)
+    .addOption(json())
+    .action((source: string, flags: Flags) =>
+      run(async () => (await import("./commands/escape.ts")).escapeRehearse, { ...flags, source }),
+    );
+  group
+    .command("status")
+    .description("show where the escape stands")
+    .requiredOption("--l1 <url>", "JSON-RPC URL of the L1")
+    .requiredOption("--deployment <file>", "deployment file of the venue")
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeStatus, flags));
+  sends(group.command("freeze"))
+    .description("freeze a venue that missed the deadline of a forced entry")
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeFreeze, flags));
+  sends(group.command("register"))
+    .description("fix the anchor when it is time, then register everything that has not registered")
+    .option("--account <number>", "this account alone", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeRegister, flags));
+  sends(group.command("pay"))
+    .description("close the books when it is time, then pay everything that is due")
+    .option("--account <number>", "this account alone", number)
+    .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapePay, flags));
+}
+
+function receiptCommands(program: Command): void {
+  const receipts = program.command("receipts").description("the sequencer's signed promises: list, check, collect");
+  const filters = (command: Command): Command =>
+    command
+      .requiredOption("--data-dir <dir>", "data folder of a venue, or the --out folder of a run")
+      .option("--account <number>", "of this account", number)
+      .option("--nonce <number>", "of this order", number)
+      .addOption(new Option("--kind <kind>", "of this kind").choices(["fill", "cancel"]));
+  const l1 = (command: Command): Command =>
+    command
+      .requiredOption("--deployment <file>", "deployment file of the venue")
+      .option("--l1 <url>", "JSON-RPC URL of the L1");
+  const load = (name: keyof typeof import("./commands/receipts.ts")) => async (): Promise<Handler> =>
+    (await import("./commands/receipts.ts"))[name];
+  filters(receipts.command("list").description("what was signed"))
+    .addOption(json())
+    .action((flags: Flags) => run(load("listReceipts"), flags));
+  filters(receipts.command("export").description("write receipts with paths, signatures and orders to a file"))
+    .requiredOption("--out <file>", "where to")
+    .action((flags: Flags) => run(load("exportReceipts"), flags));
+  l1(receipts.command("verify").description("kept, pending or broken: judged from the L1 alone"))
+    .argument("<file>", "exported receipts")
+    .option("--l1-state <file>", "instead of --l1: the L1 state that a run left in its --out folder")
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
+  l1(receipts.command("claim").description("send a claim for every broken receipt"))
+    .argument("<file>", "exported receipts")
+    .requiredOption("--key-file <file>", "private key of whoever pays the gas; the accounts' owners are paid")
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
+  l1(receipts.command("collect").description("settle a round whose period is over and pay an owner's share out"))
+    .requiredOption("--owner <address>", "owner of the accounts that claimed")
+    .requiredOption("--key-file <file>", "private key of whoever pays the gas")
+    .action((flags: Flags) => run(load("collectReceiptDamages"), flags));
+}
+
 const program = new Command("tidemark")
   .description(
-    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug.",
+    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
   )
   .version("0.1.0")
   .showHelpAfterError()
@@ -135,4 +272,7 @@ const program = new Command("tidemark")
 upCommand(program);
 verificationCommands(program);
 lookCommands(program);
+forceCommands(program);
+escapeCommands(program);
+receiptCommands(program);
 await program.parseAsync();

@@ -25,7 +25,9 @@ export interface WatcherStatus {
   batches: number;
   rootsCompared: number;
   rootsEqual: number;
-  verdict: "waiting" | "agrees" | "fault";
+  verdict: "waiting" | "agrees" | "challenging" | "fault";
+  /** Wrong batches that the L1 dropped. */
+  batchesDropped: number;
   detail: string;
 }
 

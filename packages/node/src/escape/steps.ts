@@ -71,9 +71,13 @@ export function heldInstruments(state: LedgerState): number[] {
   return [...held].sort((a, b) => a - b);
 }
 
-export async function readAnchorBooks(context: EscapeContext, anchor: FixedAnchor): Promise<AnchorBooks> {
+/** `state` is the anchor's. */
+export async function readAnchorBooks(
+  context: EscapeContext,
+  anchor: FixedAnchor,
+  state: LedgerState,
+): Promise<AnchorBooks> {
   const { client, deployment, contract } = context;
-  const state = await anchorState(context, anchor.batchNumber);
   const queue = await readWholeQueue(client, deployment);
   const claimed = await readClaimed(client, deployment);
   const evidence = await readPaidEvidence(client, deployment, anchor);
@@ -90,11 +94,15 @@ export async function readAnchorBooks(context: EscapeContext, anchor: FixedAncho
 
 const entryAt = (queue: readonly QueueEntry[], index: number): Uint8Array | undefined => queue[index]?.bytes;
 
-/** Shows what was paid beyond the anchor; what was shown before is left out by the contract's refusal. */
-export async function showEvidence({ contract }: EscapeContext, books: AnchorBooks): Promise<void> {
+/** Shows what was paid beyond the anchor and is not shown yet. Answers with how much that was. */
+export async function showEvidence({ contract }: EscapeContext, books: AnchorBooks): Promise<number> {
+  let shown = 0;
   for (const one of books.evidence) {
+    if (await contract.isShown(one.withdrawalNumber)) continue;
     await contract.showPaid(one, one.how === "returned" ? entryAt(books.queue, one.index) : undefined);
+    shown++;
   }
+  return shown;
 }
 
 /** Registers what is not registered yet, in order. Answers with the gas of each. */

@@ -13,7 +13,7 @@ import { type Address, defaultParameters, type ParameterSet } from "@tidemark/le
 import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
-import type { DataFolder } from "../dataFolder.ts";
+import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import type { OracleKey } from "../market/oracle.ts";
 import { floorKey } from "../market/traders.ts";
@@ -30,11 +30,16 @@ const MICRO_PER_USDC = 1_000_000n;
 /** Rows live through a few missed reports, not longer. */
 const REPORTS_IN_MARK_AGE = 4;
 
+const SEQUENCER_LABEL = "sequencer";
+const CHALLENGER_LABEL = "challenger";
+
 export interface Operator {
   readonly deployer: LocalAccount;
   readonly proposer: LocalAccount;
-  /** Signs the receipts; its stake pays for broken ones. */
+  /** Signs the receipts; its stake pays for broken ones. Admits proposers. */
   readonly sequencer: LocalAccount;
+  /** The watcher's: anybody could have it. */
+  readonly challenger: LocalAccount;
   readonly lister: LocalAccount;
   readonly treasury: LocalAccount;
   /** Sends claims for whoever is owed: the money goes to the recipient anyway. */
@@ -45,15 +50,21 @@ export interface Operator {
 export const OPERATOR: Operator = {
   deployer: developmentAccount("deployer"),
   proposer: developmentAccount("proposer"),
-  sequencer: developmentAccount("sequencer"),
+  sequencer: developmentAccount(SEQUENCER_LABEL),
+  challenger: developmentAccount(CHALLENGER_LABEL),
   lister: developmentAccount("lister"),
   treasury: developmentAccount("treasury"),
   claimer: developmentAccount("claimer"),
 };
 
+/** The watcher is a process like anybody's: it takes its key from a file. */
+export function writeChallengerKey(folder: DataFolder): void {
+  writeFileWhole(folder.challengerKey, `${developmentKey(CHALLENGER_LABEL)}\n`);
+}
+
 /** Of the account above. */
 export function sequencerKey(): Uint8Array {
-  return hexToBytes(developmentKey("sequencer"));
+  return hexToBytes(developmentKey(SEQUENCER_LABEL));
 }
 
 export function oracleKeys(seed: number): OracleKey[] {

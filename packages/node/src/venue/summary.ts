@@ -70,6 +70,7 @@ export function summaryOf(venue: Venue): Summary {
     finalityMs: tally.finalityMs(),
     finalityClock: { executed: "wall", durable: "wall", posted: "venue", final: "venue" },
     rejections: Object.fromEntries([...tally.rejectionsByCode].sort(([p], [q]) => p - q)),
+    wrongBatchesDropped: watch?.batchesDropped ?? 0,
     reorgsPostedAgain: proposer?.removedByReorg ?? 0,
     problems,
     finalStateRoot: stateRoot,
@@ -91,7 +92,7 @@ function linesOf(json: Record<string, unknown>, problems: readonly string[], vau
       `${String(json["liquidations"])}, ${String(json["fundingEvents"])}, ${String(json["expiries"])}`,
     ],
     ["withdrawals claimed", json["withdrawalsClaimed"]],
-    ["withdrawals the L1 refuses to pay", json["withdrawalsRefusedByL1"]],
+    ["withdrawals refused by the L1", json["withdrawalsRefusedByL1"]],
     ["vault", `${usdc(vault)} USDC`],
     ["final state root", json["finalStateRoot"]],
   ];
