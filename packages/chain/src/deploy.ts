@@ -10,6 +10,7 @@ import {
   getContractAddress,
   type Hex,
   type LocalAccount,
+  type TransactionReceipt,
   zeroAddress,
 } from "viem";
 import type { L1Client } from "./clients.ts";
@@ -27,7 +28,14 @@ import {
   testUsdcAbi,
   testUsdcBytecode,
 } from "./generated/contracts.ts";
-import { disputeAbi, disputeBytecode, parameterStoreAbi, parameterStoreBytecode } from "./generated/dispute.ts";
+import {
+  affirmationAbi,
+  affirmationBytecode,
+  disputeAbi,
+  disputeBytecode,
+  parameterStoreAbi,
+  parameterStoreBytecode,
+} from "./generated/dispute.ts";
 import { escapeAbi, escapeBytecode } from "./generated/escape.ts";
 import { receiptCourtAbi, receiptCourtBytecode } from "./generated/receipts.ts";
 import { ruleCode } from "./generated/rules.ts";
@@ -48,8 +56,6 @@ export interface DeployOptions extends WaitOptions, GivenTerms {
   governor?: Address;
   /** An ERC-20 of 6 decimals; absent = a test token that anybody may mint is deployed. */
   token?: Address;
-  /** Proofs that batches are right. */
-  affirmation?: Address;
 }
 
 type ContractName =
@@ -60,6 +66,7 @@ type ContractName =
   | "insurancePool"
   | "stakeRegistry"
   | "dispute"
+  | "affirmation"
   | "batchChain"
   | "custody"
   | "escape"
@@ -86,6 +93,8 @@ const NO_ARGUMENTS = (): readonly unknown[] => [];
 const CREATION_GAS_FIXED = 1_500_000;
 const CREATION_GAS_PER_BYTE = 240;
 const STAKING_GAS = 400_000n;
+/** Half of a block: a transaction that still fits a block when the one before it does not would be dropped for its nonce by the embedded L1. */
+const GROUP_GAS_MAX = 30_000_000n;
 
 const sequencerOf = (options: DeployOptions): Address => options.sequencer ?? options.proposer;
 
@@ -154,7 +163,22 @@ function creationsOf(options: DeployOptions): Creation[] {
       name: "dispute",
       abi: disputeAbi as Abi,
       bytecode: disputeBytecode,
-      args: ({ at }) => [at("batchChain"), at("parameterStore"), KNOWN_KINDS, RULE_KINDS.map((kind) => at(kind))],
+      args: ({ at }) => [
+        {
+          batchChain: at("batchChain"),
+          parameters: at("parameterStore"),
+          knownKinds: KNOWN_KINDS,
+          stakeRegistry: at("stakeRegistry"),
+          escape: at("escape"),
+        },
+        RULE_KINDS.map((kind) => at(kind)),
+      ],
+    },
+    {
+      name: "affirmation",
+      abi: affirmationAbi as Abi,
+      bytecode: affirmationBytecode,
+      args: ({ at }) => [at("batchChain"), at("dispute")],
     },
     {
       name: "batchChain",
@@ -169,7 +193,7 @@ function creationsOf(options: DeployOptions): Creation[] {
           finalityPolicy: at("policy"),
           proposerPolicy: at("stakeRegistry"),
           dispute: at("dispute"),
-          affirmation: options.affirmation ?? zeroAddress,
+          affirmation: at("affirmation"),
         },
       ],
     },
@@ -254,6 +278,21 @@ function stakingCalls(options: DeployOptions, { at, terms }: Surroundings): Call
   ];
 }
 
+/** In order, as many as surely fit one block. */
+function groupsOf(calls: readonly Call[]): Call[][] {
+  const groups: Call[][] = [];
+  let left = 0n;
+  for (const call of calls) {
+    if (call.gas > left) {
+      groups.push([]);
+      left = GROUP_GAS_MAX;
+    }
+    groups[groups.length - 1]?.push(call);
+    left -= call.gas;
+  }
+  return groups;
+}
+
 /**
  * With a token of the world outside, proposer and sequencer bond their stakes themselves (StakeRegistry.deposit) before the first batch.
  * @throws ChainError DEPLOYMENT_MISMATCH when something else took one of the deployer's nonces meanwhile.
@@ -282,7 +321,8 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
   const around: Surroundings = { at, parameters, genesisRoot, terms };
   const calls = creations.map((creation) => creationCall(deployer, creation, around));
   if (options.token === undefined) calls.push(...stakingCalls(options, around));
-  const receipts = await transactAll(client, calls, options);
+  const receipts: TransactionReceipt[] = [];
+  for (const group of groupsOf(calls)) receipts.push(...(await transactAll(client, group, options)));
   const deployment: Deployment = {
     version: DEPLOYMENT_VERSION,
     chainId: client.chain.id,
@@ -293,6 +333,7 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
     parameterStore: at("parameterStore"),
     rules: Object.fromEntries(RULE_KINDS.map((kind) => [kind, at(kind)])) as Record<RuleKind, Address>,
     dispute: at("dispute"),
+    affirmation: at("affirmation"),
     stakeRegistry: at("stakeRegistry"),
     insurancePool: at("insurancePool"),
     escape: at("escape"),

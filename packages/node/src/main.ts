@@ -1,6 +1,7 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -280,7 +281,10 @@ const program = new Command("tidemark")
 upCommand(program);
 verificationCommands(program);
 lookCommands(program);
-receiptCommands(program);
 forceCommands(program);
 escapeCommands(program);
+receiptCommands(program);
+stakeCommands(program, run, (command) => {
+  for (const option of [l1(), l1State(), deployment(), keyFile(), json()]) command.addOption(option);
+});
 await program.parseAsync();
