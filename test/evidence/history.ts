@@ -8,6 +8,7 @@ import {
   type Hash,
   type InboundEntry,
   type LedgerState,
+  type ParameterSet,
 } from "@tidemark/ledger";
 import {
   accountFaultCells,
@@ -48,6 +49,8 @@ export interface SoundCycle {
    * nobody challenges it, and who re-executes moves the same.
    */
   moved: ((state: LedgerState) => void) | null;
+  /** The set that it made the state's; null = as before. */
+  changedParameters: ParameterSet | null;
 }
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
@@ -161,6 +164,7 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
     ...witnesses,
     entries,
     moved: null,
+    changedParameters: name === "admin" ? state.parameters : null,
   });
   return verdict;
 }
@@ -168,7 +172,6 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
 export class L1Stream extends Stream {
   readonly kept: SoundCycle[] = [];
   readonly #choices = new Random(7);
-  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
@@ -176,24 +179,18 @@ export class L1Stream extends Stream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const verdict = keep(this, this.kept, cycle, this.#choices);
-    for (const undo of this.#loans.splice(0)) undo();
+    this.undoLoans();
     return verdict;
   }
 
   override shiftCash(from: number, to: number, amount: number): void {
     if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 
 export class L1WideStream extends WideStream {
   readonly kept: SoundCycle[] = [];
   readonly #choices = new Random(7);
-  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
@@ -201,17 +198,12 @@ export class L1WideStream extends WideStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const verdict = keep(this, this.kept, cycle, this.#choices);
-    for (const undo of this.#loans.splice(0)) undo();
+    this.undoLoans();
     return verdict;
   }
 
   override shiftCash(from: number, to: number, amount: number): void {
     if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 
@@ -233,10 +225,18 @@ export interface PostedCycles {
   cycles: readonly SoundCycle[];
 }
 
+/** The dispute contract finds every parameter set that these cycles made the state's. */
+export async function registerChanged(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<void> {
+  for (const { changedParameters } of cycles) {
+    if (changedParameters !== null) await l1.registerParameters(changedParameters);
+  }
+}
+
 /** Posts sound cycles as one batch; what they consume goes into the queue first. */
 export async function postSound(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<PostedCycles> {
   await l1.queue(cycles.flatMap(({ entries }) => entries));
   const batch = buildBatch(l1.tip, sourceCyclesOf(l1.tip, cycles), l1.deployment.parameters.domain);
   await l1.post(batch);
+  await registerChanged(l1, cycles);
   return { batch, cycles };
 }

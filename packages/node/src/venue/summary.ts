@@ -92,7 +92,7 @@ function linesOf(json: Record<string, unknown>, problems: readonly string[], vau
       `${String(json["liquidations"])}, ${String(json["fundingEvents"])}, ${String(json["expiries"])}`,
     ],
     ["withdrawals claimed", json["withdrawalsClaimed"]],
-    ["withdrawals the L1 refuses to pay", json["withdrawalsRefusedByL1"]],
+    ["withdrawals refused by the L1", json["withdrawalsRefusedByL1"]],
     ["vault", `${usdc(vault)} USDC`],
     ["final state root", json["finalStateRoot"]],
   ];
