@@ -11,6 +11,8 @@ import {
   type BatchEvent,
   batchChainAbi,
   concludeCalldata,
+  createProposer,
+  developmentAccount,
   readBatchEvents,
 } from "@tidemark/chain";
 import { type Hash, LedgerState } from "@tidemark/ledger";
@@ -172,6 +174,25 @@ test("a batch is affirmed over two runs and final after the guard delay", async 
   while (Number((await client.getBlock()).timestamp) < result.finalisableAtSeconds) await world.mine(GUARD_SECONDS / 2);
   expect(Number((await client.getBlock()).timestamp)).toBeLessThan(event.floorSeconds);
   await simulate();
+
+  // The proposer learns of the proof from the L1 and does not wait for the floor.
+  const source = {
+    read: async (from: number, count: number) => honest.slice(from, from + count),
+    count: async () => honest.length,
+  };
+  const proposerPath = join(path, "proposer");
+  const account = developmentAccount("proposer");
+  const proposer = await createProposer({ client, deployment, account, source, path: proposerPath });
+  try {
+    for (let round = 0; round < 4; round++) {
+      await proposer.tick();
+      await world.mine();
+    }
+  } finally {
+    await proposer.close();
+  }
+  expect(await client.readContract({ ...chain, functionName: "lastFinal" })).toBe(1n);
+  expect(Number((await client.getBlock()).timestamp)).toBeLessThan(event.floorSeconds);
 });
 
 test("a third run finds nothing to do", async () => {
