@@ -337,6 +337,36 @@ test("what was promised and not settled is convicted and paid from the stake", {
   expect((await balance(world.keys.bob.address)) - before.bob).toBe(owed(bob.account));
 });
 
+test("an order that the L1 forced is promised like any other", { timeout: 300_000 }, async () => {
+  const { alice, bob, client, deployment, custody, keys } = world;
+  faces.submit(faces.place(alice, 6, PRICE - 50, nowMs));
+  const nonce = 900_000;
+  // Alice sells to Bob all along, so she can only buy back; Bob's close sells.
+  await custody.forceClose(keys.bob, {
+    account: bob.account,
+    instrument: 0,
+    lots: -9,
+    limitPriceTicks: PRICE - 60,
+    nonce,
+  });
+  await world.finaliseL1();
+  nowMs = world.venue.timeMs;
+  const entries = (await world.reader.poll()).map(({ bytes }) => bytes);
+  faces.submit({ kind: "inbound", timeMs: as(nowMs), entries });
+  await faces.sign();
+  faces.submit({ kind: "checkpoint", timeMs: as(nowMs) });
+  await postAndFinalise();
+  await faces.desk.copyTo(join(folder, "forced"));
+  const store = ReceiptStore.openToRead(join(folder, "forced"));
+  const forced = [...store.read({ account: bob.account, nonce })];
+  await store.close();
+  expect(forced.map(({ receipt }) => [receipt.kind, receipt.filledLots])).toEqual([["fill", 6]]);
+  const { reports } = await verifyReceipts({ client, deployment, signer }, forced);
+  expect(reports.map(({ state, reason }) => [state, reason])).toEqual([
+    ["kept", expect.stringMatching(/^settled in final batch/)],
+  ]);
+});
+
 test("no final state convicts a kept receipt, whoever claims", { timeout: 300_000 }, async () => {
   const { client, deployment } = world;
   const head = await client.getBlockNumber();
