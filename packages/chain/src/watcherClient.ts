@@ -125,7 +125,9 @@ class L1Watcher implements WatcherClient {
   async #challenge(): Promise<void> {
     const { core, faulty } = this.#comparison;
     const { dispute } = this.#options;
-    if (faulty === null || dispute === undefined) return;
+    if (dispute === undefined) return;
+    // Ahead of any fault, so that a challenge stays one transaction.
+    if (faulty === null) return void (await dispute.ensureParameters(core.state.parameters));
     const { number, batchHash, blockNumber } = faulty.event;
     faulty.accused ??= core.accuse();
     if (!faulty.accused.ok) {
