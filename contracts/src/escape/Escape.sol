@@ -101,7 +101,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
         uint32 outboxCount;
         bytes32 root;
         bytes32 outboxRoot;
-        /// @dev ParameterStore of the anchor's parameter set.
+        /// @dev ParameterStore of the anchor's parameter set, made when the anchor was fixed.
         address parameters;
     }
 
@@ -239,7 +239,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
             data := add(globals, 32)
         }
         if (store == address(0)) store = parameters;
-        reader.requireParameters(store, globals);
+        store = reader.copyParameters(store, globals);
         uint64 fixedAt = uint64(block.timestamp);
         _anchor = Anchor({
             batchNumber: number,
