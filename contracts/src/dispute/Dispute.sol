@@ -88,20 +88,28 @@ contract Dispute is IDispute, CycleJudge, ReentrancyGuardTransient {
     // ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc IDispute
-    /// @dev The leading zero byte is STOP: such an account can neither be called nor destroy itself, so what is named stays.
+    /// @dev The leading zero byte is STOP: such an account can neither be called nor destroy itself later.
     function registerParameters(address store) external {
         _register(store);
     }
 
+    /// @dev A store that still holds what it is named for is never replaced: one that destroyed itself in the transaction that
+    /// made it is gone afterwards (EIP-6780), and naming such a one before each challenge would stop them all.
     function _register(address store) private {
+        bytes32 hash = _contentHash(store);
+        if (hash == 0) revert StoreCallable(store);
+        if (_contentHash(storeOf[hash]) == hash) return;
+        storeOf[hash] = store;
+        emit ParametersRegistered(hash, store);
+    }
+
+    /// @dev Hash of the code behind its zero byte; 0 for an account that is no store.
+    function _contentHash(address store) private view returns (bytes32 hash) {
         bytes memory code = store.code;
-        if (code.length < 2 || code[0] != 0) revert StoreCallable(store);
-        bytes32 hash;
+        if (code.length < 2 || code[0] != 0) return 0;
         assembly ("memory-safe") {
             hash := keccak256(add(code, 33), sub(mload(code), 1))
         }
-        storeOf[hash] = store;
-        emit ParametersRegistered(hash, store);
     }
 
     function _isKnownKind(uint256 kind) internal view override returns (bool) {

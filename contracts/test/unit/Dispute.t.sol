@@ -366,6 +366,22 @@ contract DisputeTest is FraudFixture {
         dispute.registerParameters(CAROL);
     }
 
+    /// @notice A store that is gone after the transaction that made it cannot be put in the place of one that stays.
+    function test_storesThatStayAreNotReplaced() external {
+        bytes memory encoding = "later parameters";
+        bytes32 hash = keccak256(encoding);
+        address stays = address(new ParameterStore(encoding));
+        address goes = address(new ParameterStore(encoding));
+        dispute.registerParameters(goes);
+        vm.etch(goes, "");
+        dispute.registerParameters(stays);
+        vm.assertEq(dispute.storeOf(hash), stays);
+        address goesToo = address(new ParameterStore(encoding));
+        dispute.registerParameters(goesToo);
+        vm.etch(goesToo, "");
+        vm.assertEq(dispute.storeOf(hash), stays);
+    }
+
     function test_reentrantChallengerIsRefused() external {
         Posted memory posted = postWith(rightPayload(1, 5), true);
         Posted memory descendant = postWith(rightPayload(1, 5), true);
