@@ -155,6 +155,8 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     mapping(uint64 round => mapping(uint24 account => uint256)) private _paidBeyond;
     mapping(uint64 round => mapping(uint32 withdrawalNumber => bool)) private _isShown;
     mapping(uint64 round => mapping(uint64 index => bool)) private _isReturned;
+    /// @dev Nonces of signed withdrawals that were shown as paid.
+    mapping(uint64 round => mapping(uint24 account => mapping(uint64 nonce => bool))) private _isWishUsed;
 
     modifier during(EscapePhase wanted) {
         EscapePhase now_ = phase();
@@ -296,9 +298,11 @@ contract Escape is IEscape, ReentrancyGuardTransient {
             cell.asset, cell.amount, cell.destinationChain, uint256(uint160(cell.recipient)), nonce, expiryMs
         ];
         address signer = reader.withdrawalSigner(_anchor.parameters, cell.account, words, signature);
-        if (signer == address(0) || signer != custody.ownerOf(cell.account)) {
+        // One signature is one wish: the recipient may have been paid by it twice, the owner wanted it once.
+        if (signer == address(0) || signer != custody.ownerOf(cell.account) || _isWishUsed[round][cell.account][nonce]) {
             revert NotTheOwnersWish(cell.account, cell.recipient);
         }
+        _isWishUsed[round][cell.account][nonce] = true;
         _showPaid(withdrawalNumber, cell);
     }
 
