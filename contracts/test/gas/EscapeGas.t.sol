@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {BatchHeader} from "../../src/chain/IBatchChain.sol";
 import {EntitlementKind} from "../../src/escape/IEscape.sol";
 import {OutboxCell} from "../../src/custody/OutboxCell.sol";
 import {Limits} from "../../src/lib/Limits.sol";
@@ -45,6 +46,23 @@ contract EscapeGasTest is EscapeFixture {
         bytes memory signatures = signMarks(marks);
         escape.setClosingMarks(marks, signatures);
         vm.snapshotGasLastCall("gas", "22 setClosingMarks, 128 instruments");
+    }
+
+    /// @notice What it costs the venue to consume 256 forced entries, one a cycle, against what it costs to queue them.
+    function testGas_consumeForcedEntries() external {
+        // Header, count, length, entry: the payload of an inbound cycle with one forced withdrawal.
+        (BatchHeader memory header, bytes memory data) = nextBatch(1, keccak256("forced"));
+        header.cycleCount = 256;
+        (data, header.cyclesRoot) = cycles(256, 10 + 1 + 2 + 32, header.postStateRoot);
+        header.dataLength = uint32(data.length);
+        vm.startPrank(PROPOSER, PROPOSER);
+        chain.postBatch{value: BOND}(header, data);
+        uint256 gas = vm.snapshotGasLastCall("gas", "28 postBatch, 256 forced entries, one a cycle");
+        vm.stopPrank();
+        vm.startPrank(BOB);
+        custody.forceWithdrawal(2, 1, ALICE);
+        uint256 queueing = vm.snapshotGasLastCall("gas", "29 forceWithdrawal to another recipient");
+        vm.assertLt(10 * gas / 256, queueing, "queueing costs ten times as much");
     }
 
     function testGas_registerAndPay() external {
