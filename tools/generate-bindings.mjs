@@ -21,6 +21,7 @@ const GROUPS = {
   dispute: [
     ["parameterStore", "contracts/src/lib/ParameterStore.sol", "ParameterStore"],
     ["dispute", "contracts/src/dispute/Dispute.sol", "Dispute"],
+    ["affirmation", "contracts/src/dispute/Affirmation.sol", "Affirmation"],
   ],
   stake: [
     ["stakeRegistry", "contracts/src/stake/StakeRegistry.sol", "StakeRegistry"],

@@ -106,7 +106,9 @@ for (const finding of found) {
 for (const answer of answers) {
   const places = answer.places ?? [undefined];
   for (const place of places) {
-    const isFound = found.some((finding) => finding.check === answer.check && (place ?? finding.place) === finding.place);
+    const isFound = found.some(
+      (finding) => finding.check === answer.check && (place ?? finding.place) === finding.place,
+    );
     if (!isFound) problems.push(`stale answer: ${answer.check} at ${place ?? "any place"}`);
   }
 }

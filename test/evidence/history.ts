@@ -6,7 +6,9 @@ import {
   decodeCycle,
   encodeCycle,
   type Hash,
+  type InboundEntry,
   type LedgerState,
+  type ParameterSet,
 } from "@tidemark/ledger";
 import {
   accountFaultCells,
@@ -21,9 +23,9 @@ import {
   type SourceCycle,
   type WitnessCells,
 } from "@tidemark/settlement";
-import { Venue } from "../../packages/ledger/test/factory.ts";
+import { account, at, micro, Venue } from "../../packages/ledger/test/factory.ts";
 import { Random } from "../../packages/ledger/test/random.ts";
-import { Coverage, Stream } from "../../packages/ledger/test/stream/stream.ts";
+import { Coverage, Stream, UNKNOWN } from "../../packages/ledger/test/stream/stream.ts";
 import { WideStream } from "../../packages/ledger/test/stream/wide.ts";
 import type { EvidenceL1 } from "./l1.ts";
 
@@ -42,6 +44,13 @@ export interface SoundCycle {
   otherWitnesses: { class: string; account: number | null; witness: Uint8Array }[];
   /** Entries of the queue that it consumed. */
   entries: Uint8Array[];
+  /**
+   * What a hand did to the state before the cycle; null = nothing. Such a cycle's root does not follow from the root before it:
+   * nobody challenges it, and who re-executes moves the same.
+   */
+  moved: ((state: LedgerState) => void) | null;
+  /** The set that it made the state's; null = as before. */
+  changedParameters: ParameterSet | null;
 }
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
@@ -108,6 +117,26 @@ function witnessesOf(
   };
 }
 
+/** Moves cash between two accounts. */
+function mover(from: number, to: number, amount: number): (state: LedgerState) => void {
+  return (state) => {
+    const draft = state.begin();
+    const [payer, payee] = [draft.editAccount(from), draft.editAccount(to)];
+    payer.cash = micro(payer.cash - amount);
+    payee.cash = micro(payee.cash + amount);
+    draft.commit();
+  };
+}
+
+/** The same hand moves cash on the L1: by a cycle that anybody could have queued, and the root of the state that it met. */
+function keepMoved(stream: Stream, kept: SoundCycle[], moved: (state: LedgerState) => void, choices: Random): void {
+  moved(stream.state);
+  const timeMs = at(Math.max(stream.venue.timeMs, stream.state.globals.timeMs));
+  const entry: InboundEntry = { type: "forcedLiquidation", account: account(UNKNOWN) };
+  if (!keep(stream, kept, { kind: "inbound", timeMs, entries: [entry] }, choices).ok) throw new Error("moving cash");
+  (kept.at(-1) as SoundCycle).moved = moved;
+}
+
 /** Applies to the ledger alone and keeps what was accepted. */
 function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, choices: Random): CycleVerdict {
   const payload = payloadOf(cycle);
@@ -134,6 +163,8 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
     postRoot: verdict.root,
     ...witnesses,
     entries,
+    moved: null,
+    changedParameters: name === "admin" ? state.parameters : null,
   });
   return verdict;
 }
@@ -147,7 +178,13 @@ export class L1Stream extends Stream {
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
-    return keep(this, this.kept, cycle, this.#choices);
+    const verdict = keep(this, this.kept, cycle, this.#choices);
+    this.undoLoans();
+    return verdict;
+  }
+
+  override shiftCash(from: number, to: number, amount: number): void {
+    if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
   }
 }
 
@@ -160,7 +197,13 @@ export class L1WideStream extends WideStream {
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
-    return keep(this, this.kept, cycle, this.#choices);
+    const verdict = keep(this, this.kept, cycle, this.#choices);
+    this.undoLoans();
+    return verdict;
+  }
+
+  override shiftCash(from: number, to: number, amount: number): void {
+    if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
   }
 }
 
@@ -182,10 +225,18 @@ export interface PostedCycles {
   cycles: readonly SoundCycle[];
 }
 
+/** The dispute contract finds every parameter set that these cycles made the state's. */
+export async function registerChanged(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<void> {
+  for (const { changedParameters } of cycles) {
+    if (changedParameters !== null) await l1.registerParameters(changedParameters);
+  }
+}
+
 /** Posts sound cycles as one batch; what they consume goes into the queue first. */
 export async function postSound(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<PostedCycles> {
   await l1.queue(cycles.flatMap(({ entries }) => entries));
   const batch = buildBatch(l1.tip, sourceCyclesOf(l1.tip, cycles), l1.deployment.parameters.domain);
   await l1.post(batch);
+  await registerChanged(l1, cycles);
   return { batch, cycles };
 }

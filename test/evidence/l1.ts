@@ -5,16 +5,20 @@ import {
   type Deployment,
   deployVenue,
   developmentAccount,
+  disputeAbi,
   type EmbeddedL1,
   type L1Client,
+  parameterStoreAbi,
+  parameterStoreBytecode,
   startEmbeddedL1,
   transactAll,
 } from "@tidemark/chain";
-import { LedgerState } from "@tidemark/ledger";
+import { encodeParameters, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type Batch, type BatchTip, encodePostBatch, genesisTip, tipAfter } from "@tidemark/settlement";
 import {
   type Address,
+  encodeDeployData,
   encodeFunctionData,
   type Hex,
   type LocalAccount,
@@ -92,6 +96,8 @@ export interface SimulatedAnswer {
 export interface Simulation {
   calls: readonly SimulatedCall[];
   code?: { address: Address; code: Hex };
+  /** The block's time is not before it. */
+  timeMs?: number;
 }
 
 interface RpcSimulatedCall {
@@ -200,6 +206,26 @@ export class EvidenceL1 {
     return receipt as TransactionReceipt;
   }
 
+  /** Places a changed parameter set where the dispute contract finds it, as anybody may. */
+  async registerParameters(parameters: ParameterSet): Promise<void> {
+    const { challenger } = this;
+    const args = [bytesToHex(encodeParameters(parameters))] as const;
+    const data = encodeDeployData({ abi: parameterStoreAbi, bytecode: parameterStoreBytecode, args });
+    const mine = { mine: () => this.mine() };
+    const creation = { sender: challenger, data, gas: QUEUE_GAS, what: "parameter store" };
+    const [receipt] = await transactAll(this.client, [creation], mine);
+    const store = receipt?.contractAddress;
+    if (store === undefined || store === null) throw new Error("no parameter store");
+    const call = encodeFunctionData({ abi: disputeAbi, functionName: "registerParameters", args: [store] });
+    await this.send({
+      sender: challenger,
+      to: this.deployment.dispute,
+      data: call,
+      gas: QUEUE_GAS,
+      what: "registration",
+    });
+  }
+
   /** Posts the batch and continues from it. @throws ChainError when the batch chain refuses it */
   async post(batch: Batch, timeMs = batch.header.timeMs): Promise<TransactionReceipt> {
     const receipt = await this.send({
@@ -250,10 +276,12 @@ export class EvidenceL1 {
 
   /** Each in a block of its own after the latest, by eth_simulateV1: thousands of batches can be tried after one parent. */
   async simulate(simulations: readonly Simulation[]): Promise<SimulatedAnswer[][]> {
-    const requests = simulations.map(({ calls, code }, id) => {
+    const requests = simulations.map(({ calls, code, timeMs = 0 }, id) => {
       const stateOverrides = code === undefined ? {} : { [code.address]: { code: code.code } };
       const list = calls.map(({ from, to, data, value }) => ({ from, to, data, value: numberToHex(value ?? 0n) }));
-      const blockStateCalls = [{ stateOverrides, calls: list }];
+      const seconds = Math.max(this.#nowSeconds + 1, Math.ceil(timeMs / 1000));
+      const blockOverrides = { time: numberToHex(seconds) };
+      const blockStateCalls = [{ blockOverrides, stateOverrides, calls: list }];
       return {
         length: calls.reduce((sum, { data }) => sum + data.length, code?.code.length ?? 0),
         body: {

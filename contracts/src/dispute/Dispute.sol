@@ -3,12 +3,13 @@ pragma solidity 0.8.37;
 
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {BatchHeader, IBatchChain} from "../chain/IBatchChain.sol";
-import {Cells} from "../lib/Cells.sol";
-import {Limits} from "../lib/Limits.sol";
+import {Batch, BatchHeader, IBatchChain} from "../chain/IBatchChain.sol";
+import {IEscape} from "../escape/IEscape.sol";
+import {BlobOpening} from "../lib/BlobOpening.sol";
 import {RejectionCodes} from "../lib/RejectionCodes.sol";
 import {ICycleRule} from "../rules/ICycleRule.sol";
-import {CyclesPath} from "./CyclesPath.sol";
+import {IStakeRegistry} from "../stake/IStakeRegistry.sol";
+import {CycleJudge} from "./CycleJudge.sol";
 import {CycleClaim, IDispute, PreviousCycle, StateParts} from "./IDispute.sol";
 
 /// @notice The part of the batch chain that pays bonds out.
@@ -16,46 +17,103 @@ interface IBondSource {
     function withdrawBond() external;
 }
 
+/// @notice What a dispute contract is made with. `batchChain`, `stakeRegistry` and `escape` may be predicted addresses.
+struct DisputeTerms {
+    IBatchChain batchChain;
+    /// @dev ParameterStore of the genesis state.
+    address parameters;
+    /// @dev Bit k: the ledger decodes cycles of kind k. Any other kind is malformed.
+    uint256 knownKinds;
+    /// @dev IStakeRegistry told of every conviction; zero = none.
+    address stakeRegistry;
+    /// @dev IEscape told of fraud in final or proven batches; zero = none, and final batches cannot be challenged.
+    address escape;
+}
+
 /// @title One-transaction fraud proofs
-/// @notice Anyone names one fault of one batch that is not final. When the rule's contract shows it, the batch and its descendants are
-/// dropped and the proposer's bond is split in the same call: half is burnt, rounded up, so that convicting oneself never
-/// pays; the rest goes to the challenger. Parent links, queue positions and the frame of the data are checked by the batch
-/// chain when a batch is posted.
+/// @notice Anyone names one fault of one batch. When the rule's contract shows it:
+///  - a batch that is not final is dropped with its descendants, and its bond is split in the same call: half is burnt, rounded
+///    up, so that convicting oneself never pays; the rest goes to the challenger;
+///  - a batch that is final freezes the custody, and the venue is wound up from the batch before it. No window ends this right:
+///    the chain keeps every final batch's hash. One conviction a batch;
+///  - a batch that was proven right on this chain but is not final is dropped and freezes too: one of the verifiers is broken;
+///  - in all cases the proposer's stake answers for it.
+/// Parent links, queue positions and, in calldata, the frame of the data are checked by the batch chain when a batch is posted.
 /// @dev Warning: a challenge that reverts says nothing about the batch. Rules are called without a catch: no verdict rests on
 /// a call that failed. Nothing here has an owner; the rules are fixed at deployment.
-contract Dispute is IDispute, ReentrancyGuardTransient {
+/// @dev Warning: a stake registry or an escape that reverts would make convictions impossible. Both promise not to.
+contract Dispute is IDispute, CycleJudge, ReentrancyGuardTransient {
     error RuleTwice(uint256 kind);
     error RuleOfUnknownKind(uint256 kind);
     error ParametersWithoutCode(address parameters);
     error CallerNotBatchChain(address caller);
 
-    uint256 private constant KIND_OFFSET = 1;
     /// @dev Wei here can never move again.
     address private constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
 
-    IBatchChain public immutable batchChain;
-    /// @notice ParameterStore of the domain. Its hash is in every state, so a wrong one only makes challenges revert.
-    address public immutable parameters;
-    /// @notice Bit k: the ledger decodes cycles of kind k. Any other kind is malformed.
+    /// @inheritdoc IDispute
     uint256 public immutable knownKinds;
+    /// @notice IStakeRegistry; zero = none.
+    address public immutable stakeRegistry;
+    /// @notice IEscape; zero = none.
+    address public immutable escape;
+    /// @notice ParameterStore of the genesis state.
+    address public immutable parameters;
+    /// @inheritdoc IDispute
     mapping(uint256 kind => ICycleRule) public ruleOf;
+    /// @inheritdoc IDispute
+    mapping(bytes32 hash => address) public storeOf;
+    /// @notice Final batches that were convicted.
+    mapping(uint64 number => bool) public isConvicted;
 
-    /// @param batchChain_ may be a predicted address: it names this contract in turn
-    constructor(IBatchChain batchChain_, address parameters_, uint256 knownKinds_, ICycleRule[] memory rules) {
-        if (parameters_.code.length == 0) revert ParametersWithoutCode(parameters_);
-        batchChain = batchChain_;
-        parameters = parameters_;
-        knownKinds = knownKinds_;
+    constructor(DisputeTerms memory terms, ICycleRule[] memory rules) CycleJudge(terms.batchChain) {
+        if (terms.parameters.code.length == 0) revert ParametersWithoutCode(terms.parameters);
+        knownKinds = terms.knownKinds;
+        stakeRegistry = terms.stakeRegistry;
+        escape = terms.escape;
+        parameters = terms.parameters;
         for (uint256 i = 0; i < rules.length; ++i) {
             uint256 kind = rules[i].kind();
-            if (kind > type(uint8).max || (knownKinds_ >> kind) & 1 == 0) revert RuleOfUnknownKind(kind);
+            if (kind > type(uint8).max || (terms.knownKinds >> kind) & 1 == 0) revert RuleOfUnknownKind(kind);
             if (address(ruleOf[kind]) != address(0)) revert RuleTwice(kind);
             ruleOf[kind] = rules[i];
         }
+        _register(terms.parameters);
     }
 
     receive() external payable {
         if (msg.sender != address(batchChain)) revert CallerNotBatchChain(msg.sender);
+    }
+
+    // ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IDispute
+    /// @dev The leading zero byte is STOP: such an account can neither be called nor destroy itself, so what is named stays.
+    function registerParameters(address store) external {
+        _register(store);
+    }
+
+    function _register(address store) private {
+        bytes memory code = store.code;
+        if (code.length < 2 || code[0] != 0) revert StoreCallable(store);
+        bytes32 hash;
+        assembly ("memory-safe") {
+            hash := keccak256(add(code, 33), sub(mload(code), 1))
+        }
+        storeOf[hash] = store;
+        emit ParametersRegistered(hash, store);
+    }
+
+    function _isKnownKind(uint256 kind) internal view override returns (bool) {
+        return (knownKinds >> kind) & 1 == 1;
+    }
+
+    function _ruleOf(uint256 kind) internal view override returns (ICycleRule) {
+        return ruleOf[kind];
+    }
+
+    function _storeOf(bytes32 parametersHash) internal view override returns (address) {
+        return storeOf[parametersHash];
     }
 
     // ── challenges ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -67,15 +125,16 @@ contract Dispute is IDispute, ReentrancyGuardTransient {
         PreviousCycle calldata previous,
         bytes calldata witness
     ) external nonReentrant {
+        Batch memory record = _requireConvictable(header);
         bytes32 preStateRoot = _open(header, claim, previous);
         (bool isMalformed, ICycleRule rule) = _ruleFor(claim.payload);
         uint256 code = RejectionCodes.MALFORMED;
         if (!isMalformed) {
             bytes32 root;
-            (code, root) = rule.execute(parameters, preStateRoot, claim.payload, witness);
+            (code, root) = rule.execute(_storeFor(witness), preStateRoot, claim.payload, witness);
             if (code == 0 && root == claim.postRoot) revert NoFraud();
         }
-        _convict(header.number, claim.index, code);
+        _convict(header.number, record, claim.index, code);
     }
 
     /// @inheritdoc IDispute
@@ -86,79 +145,76 @@ contract Dispute is IDispute, ReentrancyGuardTransient {
         uint256 account,
         bytes calldata witness
     ) external nonReentrant {
-        bytes32 preStateRoot = _open(header, claim, previous);
-        (bool isMalformed, ICycleRule rule) = _ruleFor(claim.payload);
-        uint256 code = RejectionCodes.MALFORMED;
-        if (!isMalformed) code = rule.check(parameters, preStateRoot, claim.payload, account, witness);
+        Batch memory record = _requireConvictable(header);
+        uint256 code = _codeAt(_open(header, claim, previous), claim, account, witness);
         if (code == 0) revert NoFraud();
-        _convict(header.number, claim.index, code);
+        _convict(header.number, record, claim.index, code);
+    }
+
+    function _codeAt(bytes32 preStateRoot, CycleClaim calldata claim, uint256 account, bytes calldata witness)
+        private
+        view
+        returns (uint256)
+    {
+        (bool isMalformed, ICycleRule rule) = _ruleFor(claim.payload);
+        if (isMalformed) return RejectionCodes.MALFORMED;
+        return rule.check(_storeFor(witness), preStateRoot, claim.payload, account, witness);
     }
 
     /// @inheritdoc IDispute
     function challengeHeader(BatchHeader calldata header, StateParts calldata state) external nonReentrant {
-        _requireHeader(header);
-        if (state.globals.length != Cells.GLOBALS_BYTES) revert StatePartsMismatch(header.postStateRoot);
-        bytes memory globals = state.globals;
-        bytes32 root = keccak256(
-            abi.encode(
-                state.accountsRoot, state.instrumentsRoot, state.underlyingsRoot, state.outboxRoot, keccak256(globals)
-            )
-        );
-        if (root != header.postStateRoot) revert StatePartsMismatch(header.postStateRoot);
-        uint256 data;
-        assembly ("memory-safe") {
-            data := add(globals, 32)
-        }
-        // Reads stay within the bytes: the last of these fields ends 79 bytes before them.
-        bool isRight = Cells.read(data + Cells.GLOBALS_TIME_MS, 8) == header.timeMs
-            && Cells.read(data + Cells.GLOBALS_INBOUND_CURSOR, 8) == header.inboundCursor
-            && Cells.readWord(data + Cells.GLOBALS_INBOUND_HASH) == header.inboundHash;
-        if (isRight) revert NoFraud();
-        _convict(header.number, header.cycleCount, 0);
+        Batch memory record = _requireConvictable(header);
+        if (_isHeaderRight(header, state)) revert NoFraud();
+        _convict(header.number, record, header.cycleCount, 0);
     }
 
-    // ── opening ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    function _requireHeader(BatchHeader calldata header) private view {
-        if (keccak256(abi.encode(header)) != batchChain.batch(header.number).batchHash) {
-            revert HeaderMismatch(header.number);
-        }
+    /// @inheritdoc IDispute
+    function challengeBlob(
+        BatchHeader calldata header,
+        bytes calldata data,
+        bytes calldata commitment,
+        bytes calldata proof
+    ) external nonReentrant {
+        Batch memory record = _requireConvictable(header);
+        if (_isBlobRight(header, data, commitment, proof)) revert NoFraud();
+        _convict(header.number, record, header.cycleCount, 0);
     }
 
-    /// @dev The root that the claimed cycle starts from, once claim and neighbour are shown to be the batch's.
-    function _open(BatchHeader calldata header, CycleClaim calldata claim, PreviousCycle calldata previous)
-        private
-        view
-        returns (bytes32)
-    {
-        _requireHeader(header);
-        uint256 count = header.cycleCount;
-        bytes32 claimed = CyclesPath.root(
-            keccak256(claim.payload), uint32(claim.payload.length), claim.postRoot, claim.index, count, claim.path
-        );
-        if (claimed != header.cyclesRoot) revert CycleNotInBatch(claim.index);
-        if (claim.index == 0) return header.preStateRoot;
-        bytes32 before = CyclesPath.root(
-            previous.payloadHash, previous.length, previous.postRoot, claim.index - 1, count, previous.path
-        );
-        if (before != header.cyclesRoot) revert CycleNotInBatch(claim.index - 1);
-        return previous.postRoot;
-    }
-
-    /// @dev A payload without version and kind, of another version, or of a kind that the ledger does not have is malformed
-    /// whatever else it holds.
-    function _ruleFor(bytes calldata payload) private view returns (bool isMalformed, ICycleRule rule) {
-        if (payload.length <= KIND_OFFSET || uint8(payload[0]) != Limits.PAYLOAD_VERSION) return (true, rule);
-        uint256 kind = uint8(payload[KIND_OFFSET]);
-        if ((knownKinds >> kind) & 1 == 0) return (true, rule);
-        rule = ruleOf[kind];
-        if (address(rule) == address(0)) revert KindWithoutRule(kind);
+    /// @inheritdoc IDispute
+    function challengeBlobElement(
+        BatchHeader calldata header,
+        uint256 index,
+        uint256 value,
+        bytes calldata commitment,
+        bytes calldata proof
+    ) external nonReentrant {
+        Batch memory record = _requireConvictable(header);
+        _requireBlob(header);
+        BlobOpening.requireElement(header.dataHash, index, value, commitment, proof);
+        if (!BlobOpening.isForeign(index, value, header.dataLength)) revert NoFraud();
+        _convict(header.number, record, header.cycleCount, 0);
     }
 
     // ── conviction ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// @dev The batch chain refuses batches that are final or gone: a second conviction of the same batch reverts.
-    function _convict(uint64 number, uint32 cycleIndex, uint256 code) private {
+    /// @dev Before the rule runs: nobody pays for a verdict that has no consequence.
+    function _requireConvictable(BatchHeader calldata header) private view returns (Batch memory record) {
+        (record,) = _requireHeader(header);
+        uint64 number = header.number;
+        if (number > batchChain.lastFinal()) return record;
+        if (escape == address(0)) revert BatchFinalWithoutEscape(number);
+        if (isConvicted[number]) revert AlreadyConvicted(number);
+    }
+
+    function _convict(uint64 number, Batch memory record, uint32 cycleIndex, uint256 code) private {
+        if (number <= batchChain.lastFinal()) {
+            isConvicted[number] = true;
+            emit LateFraudProven(number, cycleIndex, code, msg.sender);
+            IEscape(escape).lateFraud(number);
+            _slash(number, record.proposer);
+            return;
+        }
+        // A second conviction of a dropped batch finds no header.
         batchChain.dropFrom(number, address(this));
         IBondSource(address(batchChain)).withdrawBond();
         // All that is here: the bond, and what somebody forced into this account.
@@ -166,7 +222,14 @@ contract Dispute is IDispute, ReentrancyGuardTransient {
         uint256 rewardWei = bond / 2;
         uint256 burntWei = bond - rewardWei;
         emit FraudProven(number, cycleIndex, code, msg.sender, rewardWei, burntWei);
+        if (record.provenAt != 0 && escape != address(0)) IEscape(escape).lateFraud(number);
+        _slash(number, record.proposer);
         Address.sendValue(payable(BURN_ADDRESS), burntWei);
         Address.sendValue(payable(msg.sender), rewardWei);
+    }
+
+    function _slash(uint64 number, address proposer) private {
+        if (stakeRegistry == address(0)) return;
+        IStakeRegistry(stakeRegistry).slashProposer(proposer, number, msg.sender);
     }
 }

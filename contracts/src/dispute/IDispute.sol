@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 import {BatchHeader} from "../chain/IBatchChain.sol";
+import {ICycleRule} from "../rules/ICycleRule.sol";
 
-/// @notice The cycle at fault, as the batch committed to it. `path`: siblings in the batch's cycles tree, from the leaf up.
+/// @notice A cycle as the batch committed to it. `path`: siblings in the batch's cycles tree, from the leaf up.
 struct CycleClaim {
     uint32 index;
     bytes32 postRoot;
@@ -41,15 +42,16 @@ interface IDispute {
         uint256 burntWei
     );
 
-    /// @notice The header is not the batch's.
-    error HeaderMismatch(uint64 number);
-    /// @notice Cycle or neighbour are not in the batch.
-    error CycleNotInBatch(uint32 index);
-    /// @notice The ledger has the kind, but nothing here judges it.
-    error KindWithoutRule(uint256 kind);
-    error StatePartsMismatch(bytes32 stateRoot);
+    /// @notice Fraud in a batch that is final: no bond is left, the venue is wound up from the batch before it.
+    event LateFraudProven(uint64 indexed number, uint32 indexed cycleIndex, uint256 code, address indexed challenger);
+    event ParametersRegistered(bytes32 indexed hash, address store);
+
     /// @notice What was challenged is right.
     error NoFraud();
+    /// @notice Nobody could be told of fraud in a final batch: this venue has no escape contract.
+    error BatchFinalWithoutEscape(uint64 number);
+    error AlreadyConvicted(uint64 number);
+    error StoreCallable(address store);
 
     /// @notice Fault "root": the cycle does not lead from the root before it to the root that it claims.
     /// @param witness may be empty where the payload itself is malformed
@@ -71,4 +73,36 @@ interface IDispute {
 
     /// @notice The header's time, inbound cursor or inbound hash are not those of the state that the batch ends with.
     function challengeHeader(BatchHeader calldata header, StateParts calldata state) external;
+
+    /// @notice The data of a batch in a blob are malformed, or their cycles root, count or last root are not the header's.
+    /// @param data all of the blob's data, header.dataLength bytes
+    /// @param commitment KZG commitment of the blob, 48 bytes
+    /// @param proof KZG proof at BlobOpening.challengePoint, 48 bytes
+    function challengeBlob(
+        BatchHeader calldata header,
+        bytes calldata data,
+        bytes calldata commitment,
+        bytes calldata proof
+    ) external;
+
+    /// @notice An element of the blob that no data have there: its top byte, or a byte beyond dataLength, is not zero.
+    /// @param proof KZG proof at BlobOpening.rootAt(index)
+    function challengeBlobElement(
+        BatchHeader calldata header,
+        uint256 index,
+        uint256 value,
+        bytes calldata commitment,
+        bytes calldata proof
+    ) external;
+
+    /// @notice Names the ParameterStore of a set that governance brought into force; anyone may, its hash is its name.
+    function registerParameters(address store) external;
+
+    /// @notice Bit k: the ledger decodes cycles of kind k.
+    function knownKinds() external view returns (uint256);
+
+    function ruleOf(uint256 kind) external view returns (ICycleRule);
+
+    /// @notice ParameterStore of the set with that hash; zero when nobody named it.
+    function storeOf(bytes32 hash) external view returns (address);
 }

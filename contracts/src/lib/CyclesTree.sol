@@ -14,24 +14,54 @@ library CyclesTree {
     error DataTrailingBytes();
     error CycleEmpty(uint256 cycle);
 
+    /// @dev What `scan` finds. Below FAULT_EMPTY nothing follows; FAULT_EMPTY + i = cycle i is empty.
+    uint256 private constant FAULT_TRUNCATED = 1;
+    uint256 private constant FAULT_TRAILING = 2;
+    uint256 private constant FAULT_EMPTY = 3;
+
     /// @notice Parses `count` cycles, which must fill `data` exactly.
     /// @return root of the tree
     /// @return lastPostRoot state root after the last cycle
     /// @dev Bounds: the caller limits `count` (memory is 32 bytes a leaf) and `data.length` (< 2^32).
     function parse(bytes calldata data, uint256 count) internal pure returns (bytes32 root, bytes32 lastPostRoot) {
+        uint256 fault;
+        (fault, root, lastPostRoot) = _scan(data, count);
+        if (fault == FAULT_TRUNCATED) revert DataTruncated();
+        if (fault == FAULT_TRAILING) revert DataTrailingBytes();
+        if (fault != 0) revert CycleEmpty(fault - FAULT_EMPTY);
+    }
+
+    /// @notice The same for data that nobody has checked yet: any bytes have an answer.
+    function tryParse(bytes calldata data, uint256 count)
+        internal
+        pure
+        returns (bool isWhole, bytes32 root, bytes32 lastPostRoot)
+    {
+        uint256 fault;
+        (fault, root, lastPostRoot) = _scan(data, count);
+        isWhole = fault == 0;
+    }
+
+    function _scan(bytes calldata data, uint256 count)
+        private
+        pure
+        returns (uint256 fault, bytes32 root, bytes32 lastPostRoot)
+    {
         bytes32[] memory nodes = new bytes32[](count);
         uint256 offset = 0;
         for (uint256 cycle = 0; cycle < count; ++cycle) {
-            if (data.length - offset < CYCLE_HEAD_BYTES) revert DataTruncated();
+            if (data.length - offset < CYCLE_HEAD_BYTES) return (FAULT_TRUNCATED, 0, 0);
             uint256 payloadStart = offset + CYCLE_HEAD_BYTES;
             uint32 length = uint32(bytes4(data[offset:offset + 4]));
-            if (length == 0) revert CycleEmpty(cycle);
-            if (data.length - payloadStart < length) revert DataTruncated();
+            if (length == 0) return (FAULT_EMPTY + cycle, 0, 0);
+            if (data.length - payloadStart < length) return (FAULT_TRUNCATED, 0, 0);
             lastPostRoot = bytes32(data[offset + 4:payloadStart]);
             offset = payloadStart + length;
             nodes[cycle] = leaf(keccak256(data[payloadStart:offset]), length, lastPostRoot);
         }
-        if (offset != data.length) revert DataTrailingBytes();
+        if (offset != data.length) return (FAULT_TRAILING, 0, 0);
+        // No cycles make no tree.
+        if (count == 0) return (FAULT_TRUNCATED, 0, 0);
         root = fold(nodes);
     }
 

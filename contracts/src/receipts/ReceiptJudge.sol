@@ -92,7 +92,7 @@ library ReceiptJudge {
             // there by then shows that this one was never settled.
             if (evidence.timeMs > promised.deadlineMs) return (RECYCLED, 0);
             if (!evidence.isAnchor && evidence.nextMs <= promised.deadlineMs) return (NOT_DECISIVE, 0);
-            return (MISSING, _difference(promised, evidence, 0, 0));
+            return _judgeSettled(promised, evidence);
         }
         uint256 movedMs = movedDeadlineMs(promised.deadlineMs, evidence.lastDropMs, promised.receiptPeriodMs);
         if (evidence.timeMs <= movedMs) {
@@ -100,6 +100,14 @@ library ReceiptJudge {
         } else if (evidence.previousMs > movedMs) {
             return (NOT_DECISIVE, 0);
         }
+        return _judgeSettled(promised, evidence);
+    }
+
+    function _judgeSettled(ReceiptPromise memory promised, ReceiptEvidence memory evidence)
+        private
+        pure
+        returns (uint8, uint256)
+    {
         (uint256 lots, int256 cash) = _settled(promised, evidence);
         if (lots < promised.filledLots) return (MISSING, _difference(promised, evidence, lots, cash));
         // Further fills may cost up to the limit.

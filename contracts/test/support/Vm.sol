@@ -23,6 +23,7 @@ interface Vm {
     function etch(address account, bytes calldata code) external;
     function blobhashes(bytes32[] calldata hashes) external;
     function expectRevert(bytes calldata data) external;
+    function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IBatchChain} from "../../src/chain/IBatchChain.sol";
 import {CyclesPath} from "../../src/dispute/CyclesPath.sol";
-import {Dispute} from "../../src/dispute/Dispute.sol";
+import {Dispute, DisputeTerms} from "../../src/dispute/Dispute.sol";
 import {Cells} from "../../src/lib/Cells.sol";
 import {CyclesTree} from "../../src/lib/CyclesTree.sol";
 import {ParameterStore} from "../../src/lib/ParameterStore.sol";
@@ -240,21 +240,25 @@ contract RulesTest is VmTest {
 
     // ── dispute ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    function termsOf(IBatchChain chain, address store, uint256 kinds) private pure returns (DisputeTerms memory) {
+        return DisputeTerms(chain, store, kinds, address(0), address(0));
+    }
+
     function test_disputeKnowsItsRules() external {
         address store = address(new ParameterStore(hex"0102"));
         vm.assertEq(store.code, hex"000102");
         IBatchChain chain = IBatchChain(address(0xC4A1));
-        Dispute dispute = new Dispute(chain, store, 0x1FFE, rules);
+        Dispute dispute = new Dispute(termsOf(chain, store, 0x1FFE), rules);
         vm.assertEq(address(dispute.ruleOf(3)), address(rules[2]));
         vm.expectRevert(abi.encodeWithSelector(Dispute.RuleOfUnknownKind.selector, 1));
-        new Dispute(chain, store, 0, rules);
+        new Dispute(termsOf(chain, store, 0), rules);
         ICycleRule[] memory twice = new ICycleRule[](2);
         twice[0] = rules[0];
         twice[1] = rules[0];
         vm.expectRevert(abi.encodeWithSelector(Dispute.RuleTwice.selector, 1));
-        new Dispute(chain, store, 0x1FFE, twice);
+        new Dispute(termsOf(chain, store, 0x1FFE), twice);
         vm.expectRevert(abi.encodeWithSelector(Dispute.ParametersWithoutCode.selector, address(0xE0A)));
-        new Dispute(chain, address(0xE0A), 0x1FFE, rules);
+        new Dispute(termsOf(chain, address(0xE0A), 0x1FFE), rules);
         vm.deal(address(this), 1 ether);
         (bool isSent, bytes memory reason) = address(dispute).call{value: 1}("");
         vm.assertFalse(isSent);

@@ -21,6 +21,7 @@ import { type L1Client, readBlock } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError, isTransportError, l1Call, l1Error } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
+import { stakeRegistryAbi } from "./generated/stake.ts";
 import { compareWithOwn } from "./ownBatch.ts";
 import type { Intent, OutboxReport, TransactionOutbox } from "./transactionOutbox.ts";
 
@@ -135,6 +136,7 @@ class BatchChainPort implements L1ChainPort {
       timestampSeconds: report.head.timestampSeconds,
       tip,
       foreign: this.#foreign,
+      turns: await this.#turnsFrom(tip.number + 1),
       inFlight: inFlight.length,
       lastNumber: this.#posted.length,
       lastFinal: this.#lastFinal,
@@ -143,6 +145,19 @@ class BatchChainPort implements L1ChainPort {
         .filter(({ number }) => !this.#finalisePending.has(number))
         .map(({ number, floorSeconds }) => ({ number, floorSeconds })),
     };
+  }
+
+  /** Turns go round by number: who has two in a row has them all. */
+  async #turnsFrom(number: number): Promise<number> {
+    for (const turns of [0, 1]) if (!(await this.#mayPost(number + turns))) return turns;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #mayPost(number: number): Promise<boolean> {
+    const { client, deployment, outbox } = this.#options;
+    const registry = { address: deployment.stakeRegistry, abi: stakeRegistryAbi } as const;
+    const args = [outbox.address, BigInt(number)] as const;
+    return l1Call("turn to post", () => client.readContract({ ...registry, functionName: "mayPost", args }));
   }
 
   #countReverts(report: OutboxReport): void {

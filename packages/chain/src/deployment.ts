@@ -26,6 +26,8 @@ export interface Deployment {
   /** What judges the cycles of a kind. */
   rules: Record<RuleKind, Address>;
   dispute: Address;
+  /** Where batches are proven right. */
+  affirmation: Address;
   /** Says who may post, and holds what a conviction takes. */
   stakeRegistry: Address;
   insurancePool: Address;
@@ -46,6 +48,7 @@ export const ADDRESS_FIELDS = [
   "token",
   "parameterStore",
   "dispute",
+  "affirmation",
   "stakeRegistry",
   "insurancePool",
   "escape",

@@ -6,7 +6,7 @@ import type { L1Client } from "./clients.ts";
 import { ADDRESS_FIELDS, type Deployment, KNOWN_KINDS, RULE_KINDS } from "./deployment.ts";
 import { ChainError, isTransportError, l1Call } from "./errors.ts";
 import { batchChainAbi, custodyAbi } from "./generated/contracts.ts";
-import { disputeAbi } from "./generated/dispute.ts";
+import { affirmationAbi, disputeAbi } from "./generated/dispute.ts";
 import { escapeAbi } from "./generated/escape.ts";
 import { receiptCourtAbi } from "./generated/receipts.ts";
 import { cycleRuleAbi, ruleCode } from "./generated/rules.ts";
@@ -41,10 +41,21 @@ const WIRING: readonly (readonly [ContractField, Abi, Names])[] = [
   [
     "batchChain",
     batchChainAbi,
-    { custody: "custody", finalityPolicy: "policy", proposerPolicy: "stakeRegistry", dispute: "dispute" },
+    {
+      custody: "custody",
+      finalityPolicy: "policy",
+      proposerPolicy: "stakeRegistry",
+      dispute: "dispute",
+      affirmation: "affirmation",
+    },
   ],
   ["custody", custodyAbi, { batchChain: "batchChain", token: "token", escape: "escape" }],
-  ["dispute", disputeAbi, { batchChain: "batchChain", parameters: "parameterStore" }],
+  [
+    "dispute",
+    disputeAbi,
+    { batchChain: "batchChain", parameters: "parameterStore", stakeRegistry: "stakeRegistry", escape: "escape" },
+  ],
+  ["affirmation", affirmationAbi, { batchChain: "batchChain", dispute: "dispute" }],
   [
     "stakeRegistry",
     stakeRegistryAbi,

@@ -242,7 +242,11 @@ class OutboxDisputeClient implements DisputeClient {
     const { id, reverted } = this.#freeId(target);
     if (reverted > REVERTS_MAX) return report("held", `${reverted} challenges of this batch were reverted by the L1`);
     const preparation = await prepareChallenge(client, deployment, this.address, accusation);
-    if (!preparation.ok) return report("unprovable", preparation.why);
+    if (!preparation.ok) {
+      // What cannot be proven because it is gone meanwhile is no difference.
+      const now = await this.#standing(target.number, target.batchHash);
+      return now.state === "pending" ? report("unprovable", preparation.why) : this.pursue(target, accusation);
+    }
     const { prepared } = preparation;
     const cap = feeCapWeiPerGas(this.#fees, await this.#elapsedPpm(standing));
     const block = await l1Call("latest block", () => client.getBlock());

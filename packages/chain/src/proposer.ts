@@ -41,6 +41,8 @@ export interface ProposerStatus {
   batchesFinal: number;
   /** A batch of other cycles than ours: the proposer waits until it is dropped. */
   foreign: { number: number; detail: string } | null;
+  /** Whether the next batch is ours to post. */
+  hasTurn: boolean;
   inFlight: number;
   cyclesClosed: number;
   /** In blocks of the L1, and in final batches. */
@@ -156,6 +158,7 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
       batchesPosted: posted.length,
       batchesFinal: lastFinal,
       foreign: view.foreign,
+      hasTurn: view.turns > 0,
       inFlight: view.inFlight + plan.posts.length,
       cyclesClosed: await source.count(),
       cyclesPosted: sumOf(posted, "cycles"),

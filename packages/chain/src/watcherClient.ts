@@ -37,6 +37,8 @@ export interface WatcherClient {
   tick(): Promise<WatchStatus>;
   run(options: Omit<RunOptions, "onStatus"> & { onStatus?: (status: WatchStatus) => void }): Promise<void>;
   readonly core: Watcher;
+  /** The batch at fault, as the L1 holds it. */
+  readonly faulty: BatchEvent | null;
   /**
    * Claims of the withdrawals met so far, by withdrawal number: each is good once the batch it names is final.
    * Empty unless `claims` was asked for.
@@ -94,6 +96,9 @@ class L1Watcher implements WatcherClient {
 
   get core(): Watcher {
     return this.#comparison.core;
+  }
+  get faulty(): BatchEvent | null {
+    return this.#comparison.faulty?.event ?? null;
   }
   get claims(): readonly ClaimArguments[] {
     return this.#comparison.claims;

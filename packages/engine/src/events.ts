@@ -16,6 +16,8 @@ export const CancelReason = {
   liquidation: 11,
   keyRevoked: 12,
   minNonce: 13,
+  /** A forced close took the order's place in the ledger's ring. */
+  nonceTaken: 14,
 } as const;
 export type CancelReason = (typeof CancelReason)[keyof typeof CancelReason];
 

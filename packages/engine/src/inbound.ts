@@ -1,11 +1,13 @@
 // inbound: the L1 queue's finalised entries in order; what no longer has authority or cover afterwards is cancelled before
-// the next fill. The ledger decides each entry's outcome, and no entry's outcome depends on open orders.
+// the next fill. The ledger decides each entry's outcome, and no entry's outcome depends on open orders. Forced closes that
+// it accepted go to the book last, in the queue's order.
 import {
   type Address,
   CYCLE_BYTES_MAX,
   CYCLE_WEIGHT_MAX,
   cycleBytes,
   decodeInboundEntry,
+  forcedCloseOrder,
   INBOUND_BASE_WEIGHT,
   INBOUND_PER_CYCLE_MAX,
   INSURANCE_ACCOUNT,
@@ -15,6 +17,7 @@ import {
   inboundEntryWeight,
   type Order,
   RejectionCode,
+  RING_SLOTS,
   Scope,
   TREASURY_ACCOUNT,
 } from "@tidemark/ledger";
@@ -22,6 +25,8 @@ import type { TimestampMs } from "@tidemark/num";
 import type { InboundCommand } from "./commands.ts";
 import type { Core } from "./core.ts";
 import { CancelReason } from "./events.ts";
+import { placeForced } from "./matching.ts";
+import { NONE } from "./orders.ts";
 import { EngineCode } from "./rejections.ts";
 
 export function inbound(core: Core, command: InboundCommand): number {
@@ -34,6 +39,7 @@ export function inbound(core: Core, command: InboundCommand): number {
   if (entries.length === 0) return RejectionCode.INBOUND_QUEUE_ORDER;
   core.closeTradeCycle();
   const touched = new Set<number>();
+  const forced: Order[] = [];
   for (let from = 0; from < entries.length; ) {
     const chunk = chunkFrom(entries, from);
     const cursor = core.ledger.globals.inboundCursor;
@@ -41,14 +47,20 @@ export function inbound(core: Core, command: InboundCommand): number {
     for (let i = 0; i < chunk.length; i++) {
       tell(core, chunk[i] as InboundEntry, outcomes[i] as InboundOutcome, cursor + i);
       touch(core, chunk[i] as InboundEntry, touched);
+      if (outcomes[i]?.code === InboundOutcomeCode.DONE) force(core, chunk[i] as InboundEntry, forced);
     }
     from += chunk.length;
   }
   openBooks(core);
   for (const account of [...touched].sort((a, b) => a - b)) {
     core.loadAccount(account);
+    cancelDisplaced(core, account, forced);
     cancelUnauthorised(core, account);
     core.cancelUncovered(account);
+  }
+  for (const order of forced) {
+    const code = placeForced(core, order);
+    if (code !== EngineCode.ok) core.sink.onRejected(code, order.account, order.nonce);
   }
   return EngineCode.ok;
 }
@@ -80,6 +92,20 @@ function touch(core: Core, entry: InboundEntry, touched: Set<number>): void {
   if (entry.type === "listSeries" || entry.type === "adminChange") return;
   if (entry.account === TREASURY_ACCOUNT || entry.account === INSURANCE_ACCOUNT) return;
   if (core.ledger.account(entry.account) !== undefined) touched.add(entry.account);
+}
+
+function force(core: Core, entry: InboundEntry, forced: Order[]): void {
+  if (entry.type !== "forcedClose") return;
+  forced.push(forcedCloseOrder(entry, core.parameters.domain, core.timeMs as TimestampMs));
+}
+
+/** A live order in a forced close's slot of the ring can never settle: its nonce is below or comes too early. */
+function cancelDisplaced(core: Core, account: number, forced: readonly Order[]): void {
+  for (const order of forced) {
+    if (order.account !== account) continue;
+    const at = core.arena.bySlot.get(account, order.nonce % RING_SLOTS);
+    if (at !== NONE) core.cancel(at, CancelReason.nonceTaken);
+  }
 }
 
 function openBooks(core: Core): void {

@@ -1,5 +1,5 @@
 // place and amend: admission, then price-time matching, then what is left rests or is cancelled.
-import { type Order, OrderFlag } from "@tidemark/ledger";
+import { type Address, type CompactSignature, type Order, OrderFlag } from "@tidemark/ledger";
 import { assert } from "@tidemark/num";
 import {
   checkAuthority,
@@ -15,6 +15,7 @@ import { CancelReason } from "./events.ts";
 import {
   ACCOUNT,
   ENTRY,
+  FLAG_IN_RING,
   FLAG_REDUCE_ONLY,
   FLAGS,
   INSTRUMENT,
@@ -60,6 +61,44 @@ export function place(core: Core, command: PlaceCommand, outcome: OrderOutcome):
     order.size,
   );
   execute(core, command, at, covered, outcome);
+  return EngineCode.ok;
+}
+
+const NO_SIGNATURE: CompactSignature = `0x${"00".repeat(64)}`;
+const ignored: OrderOutcome = { orderId: 0, filledLots: 0, openLots: 0 };
+
+/**
+ * The order of a forced close: L1 authorised it and the ledger's ring holds it, so it is not signed. Everything else is as
+ * for any order of its owner, but that the venue's tick grid does not bind it, and that what the account cannot cover
+ * fills as far as it improves the account and does not rest. Whatever is refused stays in the ring and can be forced again.
+ */
+export function placeForced(core: Core, order: Order): number {
+  const { accounts, instruments, timeMs } = core;
+  const { account } = order;
+  const instrument = (order.legs[0] as Order["legs"][0]).instrument;
+  if (order.nonce < (accounts.minNonce[account] as number)) return EngineCode.belowMinNonce;
+  if (order.limitPrice < 1) return EngineCode.priceOutOfRange;
+  const marksMs = Math.min(instruments.marksUntilMs[instrument] as number, accounts.marksUntilMs[account] as number);
+  if (timeMs > marksMs) return EngineCode.marksUnusable;
+  const signer = accounts.owner[account] as Address;
+  const request = {
+    order,
+    signature: NO_SIGNATURE,
+    signer,
+    type: "limit",
+    timeInForce: "gtc",
+    postOnly: false,
+  } as const;
+  const lots = Math.abs(order.size);
+  const code = checkMeans(core, request, lots);
+  if (code !== EngineCode.ok) return code;
+  const covered = isOrderCovered(core, order, lots);
+  const at = enter(core, request, lots);
+  const base = at << ORDER_STRIDE_SHIFT;
+  core.arena.records[base + FLAGS] = (core.arena.records[base + FLAGS] as number) | FLAG_IN_RING;
+  const orderId = core.arena.sequence[at] as number;
+  core.sink.onAccepted(orderId, account, order.nonce, instrument, order.limitPrice, order.size);
+  execute(core, covered ? request : { ...request, timeInForce: "ioc" }, at, covered, ignored);
   return EngineCode.ok;
 }
 
@@ -159,7 +198,8 @@ function enter(core: Core, request: OrderRequest, lots: number): number {
   records[base + SIDE] = order.size > 0 ? 1 : -1;
   core.sequence += 1;
   arena.sequence[at] = core.sequence;
-  accounts.lastNonce[order.account] = order.nonce;
+  // A forced close may use a nonce below one that was used.
+  if (order.nonce > (accounts.lastNonce[order.account] as number)) accounts.lastNonce[order.account] = order.nonce;
   return at;
 }
 

@@ -53,7 +53,8 @@ export function readSnapshot(
 ): Core {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== SNAPSHOT_VERSION) throw new DecodeError("malformed", 0, "snapshot version");
-  const core = new Core(parameters, deserialiseState(reader.bytes(reader.u32()), parameters), signatures, config);
+  const ledger = deserialiseState(reader.bytes(reader.u32()), parameters);
+  const core = new Core(ledger.parameters, ledger, signatures, config);
   core.timeMs = reader.u64();
   core.sequence = reader.u64();
   core.cycleIndex = reader.u64();

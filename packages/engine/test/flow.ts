@@ -122,7 +122,7 @@ export class Flow {
     if (roll < 0.7) return this.#amend(engine);
     if (roll < 0.82) return this.#cancel(engine);
     if (roll < 0.84) return this.#cancelAll();
-    if (roll < 0.9) return this.#inbound();
+    if (roll < 0.9) return this.#inbound(engine);
     if (roll < 0.94) return this.#withdraw(engine);
     if (roll < 0.97)
       return { kind: "tick", timeMs: (random.chance(0.9) ? this.timeMs : this.timeMs - 5_000) as Command["timeMs"] };
@@ -331,12 +331,29 @@ export class Flow {
     return (this.random.chance(0.5) ? base : { ...base, instrument: this.random.integer(0, this.#listed) }) as Command;
   }
 
-  #inbound(): Command {
+  /** Of a position if there is one, at a price that crosses, rests or is none. */
+  #forcedClose(engine: Engine, trader: Trader): object {
+    const { random } = this;
+    const { account } = trader;
+    const positions = engine.ledger.account(account)?.positions ?? [];
+    const position = positions.length > 0 && random.chance(0.95) ? random.pick(positions) : undefined;
+    const instrument = position?.instrument ?? this.#instrument(engine);
+    const held = position?.size ?? random.integer(1, 5);
+    const lots = random.integer(1, Math.abs(held) + (random.chance(0.05) ? 1 : 0));
+    const price = this.#price(engine, instrument, random.chance(0.4));
+    trader.nonce += random.chance(0.9) ? 1 : 70_000;
+    // Old nonces too, and such as share a slot with orders that live.
+    const nonce = random.chance(0.85) ? trader.nonce : Math.max(0, trader.nonce - random.pick([1, 2, 65_536]));
+    const limitPrice = random.chance(0.95) ? price : random.integer(-5, 0);
+    return { type: "forcedClose", account, instrument, size: -Math.sign(held) * lots, limitPrice, nonce };
+  }
+
+  #inbound(engine: Engine): Command {
     const { random } = this;
     const trader = this.#trader();
     const { account, owner, delegate } = trader;
     const entries: object[] = [];
-    switch (random.integer(0, 7)) {
+    switch (random.integer(0, 10)) {
       case 0:
         trader.hasDelegate = true;
         entries.push({
@@ -372,7 +389,18 @@ export class Flow {
         });
         break;
       case 4:
-        entries.push({ type: "forcedClose", account, instrument: 0, size: 1, limitPrice: 1 });
+      case 8:
+      case 9:
+        for (let count = random.integer(1, 2); count > 0; count--) entries.push(this.#forcedClose(engine, trader));
+        // What comes behind it in the same block may take its authority or its money away.
+        if (random.chance(0.15)) entries.push({ type: "cancelAll", account, minNonce: trader.nonce + 1 });
+        break;
+      case 10:
+        entries.push(
+          random.chance(0.7)
+            ? { type: "forcedLiquidation", account: this.#trader().account }
+            : { type: "adminChange", change: "0x0110ff" },
+        );
         break;
       case 5:
         if (random.chance(0.3))

@@ -1,6 +1,7 @@
 // What a state needs to go back to a mark: the cells that were replaced since. Used by watchers, which must be able to take a
 // whole batch back; nobody else pays for it.
 import { ByteWriter } from "@tidemark/num";
+import type { ParameterSet } from "./parameters.ts";
 import type { SparseTree } from "./tree/sparse-tree.ts";
 import type { AccountCell, GlobalsCell, InstrumentCell, RingSlot, UnderlyingCell } from "./types.ts";
 
@@ -13,10 +14,16 @@ export interface Replaced {
   ringSlots: Map<number, Map<number, RingSlot | undefined>>;
   outboxCount: number;
   globals: GlobalsCell;
+  parameters: ParameterSet;
   rowBound: number;
 }
 
-export function nothingReplaced(outboxCount: number, globals: GlobalsCell, rowBound: number): Replaced {
+export function nothingReplaced(
+  outboxCount: number,
+  globals: GlobalsCell,
+  parameters: ParameterSet,
+  rowBound: number,
+): Replaced {
   return {
     accounts: new Map(),
     instruments: new Map(),
@@ -24,6 +31,7 @@ export function nothingReplaced(outboxCount: number, globals: GlobalsCell, rowBo
     ringSlots: new Map(),
     outboxCount,
     globals,
+    parameters,
     rowBound,
   };
 }

@@ -298,7 +298,7 @@ export class LedgerState {
 
   /** From here on the state can be rolled back to this moment; an earlier mark is forgotten. Costs what is stored since. */
   mark(): void {
-    this.#replaced = nothingReplaced(this.#outbox.length, this.#globals, this.#rowBound);
+    this.#replaced = nothingReplaced(this.#outbox.length, this.#globals, this.#parameters, this.#rowBound);
   }
 
   #keepReplaced(changes: StateChanges, replaced: Replaced): void {
@@ -337,6 +337,7 @@ export class LedgerState {
     for (let number = replaced.outboxCount; number < this.#outbox.length; number++) this.#outboxTree.clearCell(number);
     this.#outbox.length = replaced.outboxCount;
     this.#globals = replaced.globals;
+    this.#parameters = replaced.parameters;
     this.#rowBound = replaced.rowBound;
     this.mark();
     return this.#refreshRoot();

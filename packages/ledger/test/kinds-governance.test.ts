@@ -166,6 +166,18 @@ describe("admin", () => {
     expect(codeOf(admin(second))).toBe("accepted");
   });
 
+  test("a change that is rolled back is undone in the set too", () => {
+    const change = queue([{ field: "makerFeePpb", value: 7 }]);
+    venue.advance(ADMIN_DELAY_MS);
+    const before = { set: venue.parameters, root: venue.state.root() };
+    venue.state.mark();
+    venue.must(admin(change));
+    expect(venue.parameters.risk.makerFeePpb).toBe(7);
+    expect(venue.state.rollBack()).toBe(before.root);
+    expect(venue.parameters).toEqual(before.set);
+    expect(codeOf(admin(change))).toBe("accepted");
+  });
+
   test("a snapshot carries the changed set, and only sets that changes can make of the genesis are read", () => {
     const genesis = venue.parameters;
     const change = queue([{ field: "makerFeePpb", value: 7 }]);

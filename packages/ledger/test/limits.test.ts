@@ -203,7 +203,7 @@ describe("any single piece of work fits a cycle", () => {
       "a full account deleveraged against many of few positions",
       {
         ...{ kind: "adl", timeMs: zero, account: zero, ...full, instrument: zero, haircut: zero },
-        counterparties: new Array(limits.ADL_COUNTERPARTIES_MAX).fill({
+        counterparties: new Array(32).fill({
           ...{ account: zero, positionCount: 16, equity: zero, maintenance: zero },
         }),
       },

@@ -34,6 +34,10 @@ export const configSchema = z
     reportIntervalMs: positiveInteger.default(150_000),
     /** A batch is cut at the latest after this time. */
     batchAgeMaxMs: positiveInteger.default(900_000),
+    /** Stake of the sequencer in a venue that is deployed anew with test money. */
+    sequencerStakeUsdc: positiveInteger.max(1_000_000_000).default(5_000_000),
+    /** Fills that are not posted may be worth this many times the sequencer's stake; beyond it no new orders are taken. */
+    unpostedNotionalPerStake: positive.max(10_000).default(10),
     /** Commands between two snapshots of the journal. */
     snapshotEveryCommands: positiveInteger.default(20_000),
     /** Wall milliseconds after which a failing child process is started again. */

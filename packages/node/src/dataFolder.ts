@@ -20,6 +20,9 @@ export interface DataFolder {
   readonly temporary: boolean;
   readonly journal: string;
   readonly proposer: string;
+  /** Transactions of the watcher's challenges, and the key that it sends them with. */
+  readonly challenger: string;
+  readonly challengerKey: string;
   readonly receipts: string;
   readonly deployment: string;
   readonly l1: string;
@@ -37,6 +40,8 @@ export function dataFolderAt(path: string, temporary = false): DataFolder {
     temporary,
     journal: join(root, "journal"),
     proposer: join(root, "proposer"),
+    challenger: join(root, "challenger"),
+    challengerKey: join(root, "challenger.key"),
     receipts: join(root, "receipts"),
     deployment: join(root, "deployment.json"),
     l1: join(root, "l1.json"),

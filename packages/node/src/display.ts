@@ -90,8 +90,8 @@ function moneyLines(s: VenueStatus): string[] {
       ? green(
           `agrees: ${count(s.watcher.rootsEqual)}/${count(s.watcher.rootsCompared)} roots in ${s.watcher.batches} batches`,
         )
-      : s.watcher.verdict === "fault"
-        ? red(s.watcher.detail)
+      : s.watcher.verdict === "fault" || s.watcher.verdict === "challenging"
+        ? red(s.watcher.verdict === "fault" ? s.watcher.detail : `challenging: ${s.watcher.detail}`)
         : dim("waiting for the first batch");
   return [
     `${bold("compression")}  ${count(messages)} messages → ${count(settledDeltas)} settled deltas${ratio} → ${count(l1Bytes)} L1 bytes, ${count(l1Gas)} gas`,

@@ -11,6 +11,8 @@ export const ExitCode = {
   environment: 3,
   /** A bug: an assertion of our own code. */
   bug: 4,
+  /** What was asked to be challenged is right. */
+  nothingWrong: 5,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
@@ -38,6 +40,7 @@ const DIFFERENCES = new Set([
   "FINALISED_REORG",
   "FOREIGN_BATCH",
   "L1_INCONSISTENT",
+  "OWN_BATCH_CONVICTED",
   "QUEUE_BROKEN",
 ]);
 

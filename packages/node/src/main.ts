@@ -1,6 +1,7 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -13,6 +14,27 @@ function number(text: string): number {
 
 const dataDir = (): Option => new Option("--data-dir <dir>", "folder of the venue's journal and state");
 const json = (): Option => new Option("--json", "print one JSON object as the last line");
+
+const l1 = (): Option => new Option("--l1 <url>", "JSON-RPC URL of the L1");
+const l1State = (): Option =>
+  new Option(
+    "--l1-state <file>",
+    "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+  );
+const deployment = (): Option =>
+  new Option("--deployment <file>", "deployment file of the venue").makeOptionMandatory();
+const keyFile = (): Option =>
+  new Option("--key-file <file>", "file with the private key to send with (or the environment's TIDEMARK_KEY)");
+const outbox = (): Option =>
+  new Option(
+    "--outbox <dir>",
+    "where transactions are kept until they are final; one folder a key (default: beside the deployment file)",
+  );
+const gasPriceMax = (): Option =>
+  new Option(
+    "--gas-price-max-gwei <gwei>",
+    "most that is paid a gas when a batch is about to become final (default 500)",
+  ).argParser(number);
 
 /** Runs a handler, loaded only when it is called for: `--help` stays fast. */
 async function run(load: () => Promise<Handler>, flags: Flags): Promise<void> {
@@ -71,17 +93,34 @@ function upCommand(program: Command): void {
 function verificationCommands(program: Command): void {
   program
     .command("watch")
-    .description("re-execute every posted batch from the L1 alone and compare every state root")
-    .option("--l1 <url>", "JSON-RPC URL of the L1")
-    .option(
-      "--l1-state <file>",
-      "instead of --l1: start a node of our own from the L1 state that a run left in its --out folder",
+    .description(
+      "re-execute every posted batch from the L1 alone, compare every state root, and with a key challenge what is wrong",
     )
-    .requiredOption("--deployment <file>", "deployment file of the venue")
-    .option("--once", "check what is posted now and end")
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .option("--once", "check what is posted now and end; challenges nothing")
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
     .addOption(json())
     .addOption(new Option("--ipc").hideHelp())
     .action((flags: Flags) => run(async () => (await import("./commands/watch.ts")).watch, flags));
+  program
+    .command("challenge")
+    .description("prove on the L1 that a batch is wrong: one call, built from the L1 and the deployment file alone")
+    .argument("<batch>", "batch number", number)
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
+    .option("--dry-run", "find the fault and say what would be sent; needs no key")
+    .addOption(json())
+    .action((batch: number, flags: Flags) =>
+      run(async () => (await import("./commands/challenge.ts")).challenge, { ...flags, batch }),
+    );
   program
     .command("replay")
     .description("replay a venue's journal and compare the state root of every cycle")
@@ -121,6 +160,50 @@ function lookCommands(program: Command): void {
     .requiredOption("--l1 <url>")
     .option("--batch-age-max-ms <ms>", "", number)
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
+}
+
+function receiptCommands(program: Command): void {
+  const receipts = program.command("receipts").description("the sequencer's signed promises: list, check, collect");
+  const stored = (command: Command): Command =>
+    command
+      .requiredOption("--data-dir <dir>", "data folder of a venue, or the --out folder of a run")
+      .option("--account <number>", "of this account", number)
+      .option("--nonce <number>", "of this order", number)
+      .addOption(new Option("--kind <kind>", "of this kind").choices(["fill", "cancel"]));
+  const load = (name: keyof typeof import("./commands/receipts.ts")) => async (): Promise<Handler> =>
+    (await import("./commands/receipts.ts"))[name];
+  stored(receipts.command("list").description("what was signed"))
+    .addOption(json())
+    .action((flags: Flags) => run(load("listReceipts"), flags));
+  stored(receipts.command("export").description("write receipts with paths, signatures and orders to a file"))
+    .requiredOption("--out <file>", "where to")
+    .action((flags: Flags) => run(load("exportReceipts"), flags));
+  receipts
+    .command("verify")
+    .description("kept, pending or broken: judged from the L1 and the deployment file alone")
+    .argument("<file>", "exported receipts")
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
+  receipts
+    .command("claim")
+    .description("send a claim for every broken receipt; the accounts' owners are paid")
+    .argument("<file>", "exported receipts")
+    .addOption(l1().makeOptionMandatory())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
+  receipts
+    .command("collect")
+    .description("settle a round whose period is over and pay an owner's share out")
+    .requiredOption("--owner <address>", "owner of the accounts that claimed")
+    .addOption(l1().makeOptionMandatory())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .action((flags: Flags) => run(load("collectReceiptDamages"), flags));
 }
 
 /** What every command needs that sends a transaction of its user. */
@@ -188,7 +271,7 @@ function escapeCommands(program: Command): void {
 
 const program = new Command("tidemark")
   .description(
-    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug.",
+    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
   )
   .version("0.1.0")
   .showHelpAfterError()
@@ -200,4 +283,8 @@ verificationCommands(program);
 lookCommands(program);
 forceCommands(program);
 escapeCommands(program);
+receiptCommands(program);
+stakeCommands(program, run, (command) => {
+  for (const option of [l1(), l1State(), deployment(), keyFile(), json()]) command.addOption(option);
+});
 await program.parseAsync();

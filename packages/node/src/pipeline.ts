@@ -7,6 +7,8 @@ import { engineView } from "./market/engineView.ts";
 import { Oracle } from "./market/oracle.ts";
 import { TradingFloor } from "./market/traders.ts";
 import { ReceiptDesk } from "./receipts/desk.ts";
+import { Exposure } from "./receipts/exposure.ts";
+import { readStake } from "./receipts/stake.ts";
 import { Sequencer } from "./sequencer.ts";
 import { signer } from "./signatures/signer.ts";
 import { Tally } from "./tally.ts";
@@ -44,6 +46,10 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   tell(`custody ${deployment.custody}, batch chain ${deployment.batchChain}, genesis ${deployment.genesisRoot}`);
 
   // 4. Journal and engine, as the last run left them.
+  const exposure = new Exposure({
+    notionalPerStake: config.unpostedNotionalPerStake,
+    readStake: () => readStake(l1.client, deployment),
+  });
   const { journal, engine, replayed, history, receipts } = await recover(
     folder.journal,
     parameters,
@@ -55,9 +61,12 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
         ledger,
         signer,
         privateKey: sequencerKey(),
+        exposure,
         onFailure: (error) => venue.fail(error),
       }),
   );
+  exposure.resume(journal, parameters.domain);
+  await exposure.refresh();
   if (replayed > 0) tell(`journal replayed: ${replayed} commands, state root ${engine.ledger.root()}`);
 
   // 5. The trading floor, its accounts by real deposits, the first series by real listings.
@@ -118,6 +127,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
     tally,
     outlet,
     receipts,
+    exposure,
     sequencer,
     processes,
     claims,

@@ -1,5 +1,7 @@
 // What a running venue shows: one plain object, written to <data-dir>/status.json and drawn by display.ts.
 import type { FinalityTier } from "@tidemark/finality";
+import type { ReceiptCounts } from "./receipts/desk.ts";
+import type { ExposureStatus } from "./receipts/exposure.ts";
 
 /** One row of the batch table. */
 export interface BatchStatus {
@@ -23,7 +25,9 @@ export interface WatcherStatus {
   batches: number;
   rootsCompared: number;
   rootsEqual: number;
-  verdict: "waiting" | "agrees" | "fault";
+  verdict: "waiting" | "agrees" | "challenging" | "fault";
+  /** Wrong batches that the L1 dropped. */
+  batchesDropped: number;
   detail: string;
 }
 
@@ -65,6 +69,9 @@ export interface VenueStatus {
   liabilities: bigint;
   badDebt: bigint;
   watcher: WatcherStatus;
+  /** Whether new orders are taken, and what the sequencer's stake has to do with it. */
+  admission: ExposureStatus;
+  receipts: ReceiptCounts;
   liquidations: number;
   fundingEvents: number;
   expiries: number;

@@ -98,6 +98,22 @@ const SHOWN_AT_ACCOUNT: ReadonlySet<number> = new Set([
   RejectionCode.LIQUIDATION_BEYOND_TARGET,
   RejectionCode.OUTBOUND_MARKS_UNUSABLE,
   RejectionCode.OUTBOUND_NOT_WITHDRAWABLE,
+  RejectionCode.ADL_MARKS_UNUSABLE,
+  RejectionCode.ADL_NOT_BANKRUPT,
+  RejectionCode.ADL_INSURANCE_LEFT,
+  RejectionCode.ADL_HAIRCUT,
+  RejectionCode.ADL_COUNTERPARTY_MARKS_UNUSABLE,
+  RejectionCode.ADL_FIGURES,
+  RejectionCode.ADL_HOLDER_MARKS_UNUSABLE,
+  RejectionCode.ADL_RANKING,
+  RejectionCode.AUCTION_MARKS_UNUSABLE,
+  RejectionCode.AUCTION_HEALTHY,
+  RejectionCode.AUCTION_NOT_HEALTHY,
+  RejectionCode.AUCTION_NOT_REDUCING,
+  RejectionCode.AUCTION_DISCOUNT,
+  RejectionCode.AUCTION_BEYOND_TARGET,
+  RejectionCode.AUCTION_BIDDER_MARKS_UNUSABLE,
+  RejectionCode.AUCTION_BIDDER_MARGIN,
 ]);
 
 /** Applies the cycles; the first one that is refused or leads to another root. The state is after the last one applied. */

@@ -45,7 +45,7 @@ export function planProposer(
   const posts: PlannedPost[] = [];
   let { tip } = view;
   // What is built on a wrong batch is dropped with it.
-  while (view.foreign === null && view.inFlight + posts.length < policy.inFlightMax) {
+  while (view.foreign === null && posts.length < view.turns && view.inFlight + posts.length < policy.inFlightMax) {
     const { count, reason } = cutBatch(pending, policy.cut, nowMs, flush);
     if (count === 0) break;
     const cycles = pending.slice(0, count);

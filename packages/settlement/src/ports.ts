@@ -55,6 +55,8 @@ export interface ChainView {
   tip: BatchTip;
   /** A batch on the L1 that is not of the venue's own cycles: nothing is posted on top of it. */
   foreign: { number: number; detail: string } | null;
+  /** How many batches in a row, from the next one on, are ours to post: others may have the turns. */
+  turns: number;
   /** Batches on their way into a block. */
   inFlight: number;
   lastNumber: number;

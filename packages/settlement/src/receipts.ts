@@ -246,36 +246,55 @@ function difference(
   return value < 0n ? -value : value;
 }
 
-function judgeFill(receipt: Readonly<Receipt>, order: Readonly<Order>, evidence: ReceiptEvidence, periodMs: number) {
+const undecided = (verdict: "notMatured" | "notDecisive" | "recycled"): Judgement => ({ verdict, damage: NO_DAMAGE });
+
+/** What the order's slot says of a fill, whichever state it is of. */
+export function judgeSettled(receipt: Readonly<Receipt>, order: Readonly<Order>, evidence: ReceiptEvidence): Judgement {
   const isBuy = order.size > 0;
-  const { slot } = evidence;
-  if (slot !== undefined && slot.nonce > receipt.nonce) {
-    if (evidence.timeMs > receipt.deadlineMs) return { verdict: "recycled", damage: NO_DAMAGE } as const;
-    if (!evidence.isAnchor && evidence.nextMs <= receipt.deadlineMs)
-      return { verdict: "notDecisive", damage: NO_DAMAGE } as const;
-    return { verdict: "missing", damage: difference(receipt, isBuy, evidence, { lots: 0, cash: 0n }) } as const;
-  }
-  const movedMs = movedDeadlineMs(receipt.deadlineMs, evidence.lastDropMs, periodMs);
-  if (evidence.timeMs <= movedMs) {
-    if (!evidence.isAnchor) return { verdict: "notMatured", damage: NO_DAMAGE } as const;
-  } else if (evidence.previousMs > movedMs) return { verdict: "notDecisive", damage: NO_DAMAGE } as const;
-  const settled = settledOf(receipt, slot);
+  const settled = settledOf(receipt, evidence.slot);
   if (settled.lots < receipt.filledLots)
-    return { verdict: "missing", damage: difference(receipt, isBuy, evidence, settled) } as const;
+    return { verdict: "missing", damage: difference(receipt, isBuy, evidence, settled) };
+  // Further fills may cost up to the limit.
   const further = BigInt(settled.lots - receipt.filledLots);
   const atLimit = BigInt(order.limitPrice) * further * BigInt(evidence.tickValueMicroUsdc);
   const worstCash = BigInt(receipt.filledCash) + (isBuy ? -atLimit : atLimit);
-  if (settled.cash < worstCash) return { verdict: "cashWorse", damage: worstCash - settled.cash } as const;
-  return { verdict: "kept", damage: NO_DAMAGE } as const;
+  if (settled.cash < worstCash) return { verdict: "cashWorse", damage: worstCash - settled.cash };
+  return { verdict: "kept", damage: NO_DAMAGE };
 }
 
-function judgeCancel(receipt: Readonly<Receipt>, order: Readonly<Order>, evidence: ReceiptEvidence, periodMs: number) {
+function judgeFill(
+  receipt: Readonly<Receipt>,
+  order: Readonly<Order>,
+  evidence: ReceiptEvidence,
+  periodMs: number,
+): Judgement {
+  const { slot } = evidence;
+  if (slot !== undefined && slot.nonce > receipt.nonce) {
+    // The ring keeps a settled order's slot until its deadline, which is not before the receipt's own: a later order there by
+    // then shows that this one was never settled.
+    if (evidence.timeMs > receipt.deadlineMs) return undecided("recycled");
+    if (!evidence.isAnchor && evidence.nextMs <= receipt.deadlineMs) return undecided("notDecisive");
+    return judgeSettled(receipt, order, evidence);
+  }
+  const movedMs = movedDeadlineMs(receipt.deadlineMs, evidence.lastDropMs, periodMs);
+  if (evidence.timeMs <= movedMs) {
+    if (!evidence.isAnchor) return undecided("notMatured");
+  } else if (evidence.previousMs > movedMs) return undecided("notDecisive");
+  return judgeSettled(receipt, order, evidence);
+}
+
+function judgeCancel(
+  receipt: Readonly<Receipt>,
+  order: Readonly<Order>,
+  evidence: ReceiptEvidence,
+  periodMs: number,
+): Judgement {
   const settled = settledOf(receipt, evidence.slot);
-  if (settled.lots <= receipt.filledLots) return { verdict: "kept", damage: NO_DAMAGE } as const;
+  if (settled.lots <= receipt.filledLots) return { verdict: "kept", damage: NO_DAMAGE };
+  // The state that the last settlement of the order belongs to, which is a period before the slot's deadline.
   const settledMs = Math.max(0, (evidence.slot?.receiptDeadlineMs ?? 0) - periodMs);
-  if (settledMs < evidence.previousMs || settledMs > evidence.timeMs)
-    return { verdict: "notDecisive", damage: NO_DAMAGE } as const;
-  return { verdict: "excess", damage: difference(receipt, order.size > 0, evidence, settled) } as const;
+  if (settledMs < evidence.previousMs || settledMs > evidence.timeMs) return undecided("notDecisive");
+  return { verdict: "excess", damage: difference(receipt, order.size > 0, evidence, settled) };
 }
 
 /** Was the promise kept, as far as this state tells? */

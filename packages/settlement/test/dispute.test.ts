@@ -1,6 +1,6 @@
 // Fraud proofs end to end: real batches with one fault each on an embedded L1, convicted by one transaction, and a right
 // batch that nothing convicts.
-import { batchChainAbi, disputeAbi } from "@tidemark/chain";
+import { batchChainAbi, developmentAccount, disputeAbi, stakeRegistryAbi } from "@tidemark/chain";
 import { applyPayload, type Cycle, decodeCycle, encodeCycle, type Hash, LedgerState } from "@tidemark/ledger";
 import { bytesToHex, keccak256 } from "@tidemark/num";
 import { parseEventLogs } from "viem";
@@ -97,8 +97,23 @@ async function lastNumber(): Promise<bigint> {
   return world.client.readContract({ address: batchChain, abi: batchChainAbi, functionName: "lastNumber" });
 }
 
-/** Convicts with that code: the batch is gone, half of the bond is burnt, half is the challenger's. */
+/** What the proposer's stake still is. */
+async function stake(): Promise<bigint> {
+  const { stakeRegistry } = world.deployment;
+  const args = [developmentAccount("proposer").address] as const;
+  return world.client.readContract({ address: stakeRegistry, abi: stakeRegistryAbi, functionName: "stakeOf", args });
+}
+
+/** Convicts with that code: the batch is gone, half of the bond is burnt, half is the challenger's, the stake is slashed. */
+function convicted(batch: Batch, functionName: string, args: unknown[], code: number): Promise<void> {
+  return world.undone(async () => {
+    await world.post(batch, []);
+    await convict(functionName, args, code);
+  });
+}
+
 async function convict(functionName: string, args: unknown[], code: number): Promise<void> {
+  expect(await stake()).toBeGreaterThan(0n);
   const burnt = async (): Promise<bigint> => world.client.getBalance({ address: `0x${"00".repeat(18)}dEaD` });
   const rich = async (): Promise<bigint> => world.client.getBalance({ address: world.challenger.address });
   const [burntBefore, richBefore] = [await burnt(), await rich()];
@@ -112,6 +127,7 @@ async function convict(functionName: string, args: unknown[], code: number): Pro
   expect((await burnt()) - burntBefore).toBe(BOND_WEI / 2n);
   const paid = receipt.gasUsed * receipt.effectiveGasPrice;
   expect((await rich()) - richBefore).toBe(BOND_WEI / 2n - paid);
+  expect(await stake()).toBe(0n);
 }
 
 const withFault = (index: number, change: Partial<SourceCycle>): SourceCycle[] =>
@@ -121,9 +137,8 @@ test("a wrong root after each cycle is proven", async () => {
   for (let index = 0; index < honest.length; index++) {
     const cycles = withFault(index, { postRoot: WRONG_ROOT });
     const batch = batchOf(cycles);
-    await world.post(batch, cycles);
     const witness = rootWitness(cycles[index] as SourceCycle, index);
-    await convict("challengeRoot", [batch.header, ...claimOf(cycles, index), witness], 0);
+    await convicted(batch, "challengeRoot", [batch.header, ...claimOf(cycles, index), witness], 0);
   }
 });
 
@@ -133,8 +148,7 @@ test("a malformed payload is proven without a witness", async () => {
   for (const wrong of [payload.subarray(0, -1), Uint8Array.of(1, 77), Uint8Array.of(2)]) {
     const cycles = withFault(index, { payload: wrong });
     const batch = batchOf(cycles);
-    await world.post(batch, cycles);
-    await convict("challengeRoot", [batch.header, ...claimOf(cycles, index), "0x"], 100);
+    await convicted(batch, "challengeRoot", [batch.header, ...claimOf(cycles, index), "0x"], 100);
   }
 });
 
@@ -152,20 +166,18 @@ test("a trade without margin is proven at its account", async () => {
   const last = { ...trade, index: honest.length, payload };
   const cycles = [...honest, last];
   const batch = batchOf(cycles);
-  await world.post(batch, cycles);
   const index = honest.length;
   const witness = bytesToHex(encodeWitness(state, accountFaultCells(state, cycle, BOB.account)));
   const claim = claimOf(cycles, index);
-  await convict("challengeAccount", [batch.header, ...claim, BigInt(BOB.account), witness], 421);
+  await convicted(batch, "challengeAccount", [batch.header, ...claim, BigInt(BOB.account), witness], 421);
 });
 
 test("a header whose time is not the last cycle's is proven", async () => {
   const batch = batchOf(honest);
   const header = { ...batch.header, timeMs: batch.header.timeMs + 1 };
-  await world.post({ ...batch, header, batchHash: hashHeader(header) }, honest);
   const state = stateBefore(honest.length);
   const parts = { ...state.roots(), globals: bytesToHex(state.globalsBytes()) };
-  await convict("challengeHeader", [header, parts], 0);
+  await convicted({ ...batch, header, batchHash: hashHeader(header) }, "challengeHeader", [header, parts], 0);
 });
 
 test("nothing convicts a right batch", async () => {

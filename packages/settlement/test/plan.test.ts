@@ -41,6 +41,7 @@ function viewOf(patch: Partial<ChainView> = {}): ChainView {
     timestampSeconds,
     tip: genesisTip(GENESIS),
     foreign: null,
+    turns: Number.POSITIVE_INFINITY,
     inFlight: 0,
     lastNumber: 0,
     lastFinal: 0,
@@ -123,4 +124,14 @@ test("finalisation goes in order and stops at the first batch whose window is op
   expect(planProposer(viewOf({ waiting }), [], POLICY, 1).finalise).toEqual([4, 5]);
   const blocked = [{ number: 4, floorSeconds: now + 1 }, ...waiting.slice(1)];
   expect(planProposer(viewOf({ waiting: blocked }), [], POLICY, 1).finalise).toEqual([]);
+});
+
+test("nothing is posted on top of a foreign batch, nor when it is somebody else's turn", () => {
+  const cycles = run(600);
+  const planned = (patch: Partial<ChainView>): number =>
+    planProposer(viewOf(patch), cycles, POLICY, 1, true).posts.length;
+  expect(planned({})).toBe(2);
+  expect(planned({ foreign: { number: 1, detail: "cycle 0 differs" } })).toBe(0);
+  expect(planned({ turns: 0 })).toBe(0);
+  expect(planned({ turns: 1 })).toBe(1);
 });

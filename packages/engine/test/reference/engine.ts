@@ -40,6 +40,7 @@ import {
 import { planLiquidation } from "./liquidation.ts";
 
 const MAX_I32 = 2 ** 31 - 1;
+const sameSlot = (a: number, b: number): boolean => a % 65_536 === b % 65_536;
 const LIFETIME_MS = 30 * 86_400_000;
 
 export class ReferenceEngine {
@@ -768,6 +769,9 @@ export class ReferenceEngine {
       this.#sink.onInboundOutcome(cursor + i, code);
       if (code === 0 && entry.type === "deposit") this.#sink.onDeposit(entry.account, entry.amount);
     }
+    const forced = entries.flatMap((entry, i) =>
+      entry.type === "forcedClose" && outcomes[i]?.code === 0 ? [this.#forcedOrder(entry)] : [],
+    );
     for (let number = listedBefore; number < this.ledger.instrumentCount; number++) {
       const { underlying, expiryMs } = cellOf(this.ledger, number);
       this.#sink.onListed(number, underlying, expiryMs);
@@ -780,12 +784,60 @@ export class ReferenceEngine {
       ),
     );
     for (const account of [...accounts].sort((a, b) => a - b)) {
+      for (const { order } of forced) {
+        const dead = this.orders.find(
+          (one) => one.order.account === account && order.account === account && sameSlot(one.order.nonce, order.nonce),
+        );
+        if (dead !== undefined) this.#cancel(dead, 14);
+      }
       for (const order of this.orders.filter((one) => one.order.account === account).sort((a, b) => a.id - b.id)) {
         if (order.order.nonce < (this.ledger.account(account)?.minNonce ?? 0)) this.#cancel(order, 13);
         else if (!this.#mayTrade(account, order.signer, order.order.expiryMs)) this.#cancel(order, 12);
       }
       this.#cancelUncovered(account);
     }
+    for (const request of forced) {
+      const code = this.#force(request);
+      if (code !== 0) this.#sink.onRejected(code, request.order.account, request.order.nonce);
+    }
+    return 0;
+  }
+
+  /** What a forced close asks for, in words of an order: good till cancelled, reduce-only, its owner's, for a day. */
+  #forcedOrder(entry: Extract<InboundEntry, { type: "forcedClose" }>): OrderRequest {
+    const { account, instrument, size, limitPrice, nonce } = entry;
+    const order = {
+      domain: this.ledger.parameters.domain,
+      account,
+      legs: [{ instrument, ratio: 1 }],
+      size,
+      limitPrice,
+      maxFeePerLot: 2 ** 40 - 1,
+      nonce,
+      startMs: this.timeMs,
+      expiryMs: this.timeMs + 86_400_000,
+      flags: 1,
+    } as OrderRequest["order"];
+    const signer = this.ledger.account(account)?.owner as OrderRequest["signer"];
+    return { order, signature: "0x", signer, type: "limit", timeInForce: "gtc", postOnly: false };
+  }
+
+  #force(request: OrderRequest): number {
+    const { account, nonce, limitPrice, size } = request.order;
+    const instrument = request.order.legs[0]?.instrument as number;
+    if (nonce < (this.ledger.account(account)?.minNonce ?? 0)) return 2026;
+    if (limitPrice < 1) return 2021;
+    if (this.timeMs > marksUntil(this.ledger, instrument)) return 2030;
+    if (this.timeMs > marksUntilOf(this.ledger, this.standing(account))) return 2030;
+    const lots = Math.abs(size);
+    const code = this.#meansCode(request, lots);
+    if (code !== 0) return code;
+    const covered = this.#isOrderCovered(request, lots);
+    this.#accepted += 1;
+    this.#lastNonce.set(account, Math.max(nonce, this.#lastNonce.get(account) ?? -1));
+    this.#sink.onAccepted(this.#accepted, account, nonce, instrument, limitPrice, size);
+    const timeInForce = covered ? "gtc" : "ioc";
+    this.#execute({ ...request, timeInForce, id: this.#accepted, open: lots, inRing: true }, covered);
     return 0;
   }
 

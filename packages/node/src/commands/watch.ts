@@ -1,17 +1,24 @@
 // The watcher process, for the venue itself and for anybody outside: needs an L1 and the deployment file, nothing else.
 import {
   connectL1,
+  createDisputeClient,
   createWatcherClient,
+  type DisputeClient,
+  type L1Client,
   readDeployment,
-  startEmbeddedL1,
   type WatchStatus,
   watchOnce,
 } from "@tidemark/chain";
 import { describeFault } from "@tidemark/settlement";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
-import { ExitCode, NodeError } from "../errors.ts";
+import { ExitCode } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
 import { signer } from "../signatures/signer.ts";
+import { challengersOf, endProcess } from "../venue/leftovers.ts";
+import { challengeFees } from "./challengeFees.ts";
+import { reportLine } from "./challengeText.ts";
+import { accountOf, outboxOf } from "./key.ts";
+import { openFlaggedL1 } from "./l1Flag.ts";
 
 function progressLine(status: WatchStatus): string {
   return `re-executed ${status.batchesCompared}/${status.batchesPosted} batches, ${status.cyclesEqual}/${status.cyclesCompared} roots equal`;
@@ -24,24 +31,13 @@ function jsonOf(status: WatchStatus): string {
 export async function watch(flags: Record<string, unknown>): Promise<ExitCode> {
   const deployment = await readDeployment(String(flags["deployment"]));
   const ports = { signatures: signer };
-  const { url, stop } = await openL1(flags);
+  const { url, stop } = await openFlaggedL1(flags);
   try {
     if (flags["once"] === true) return await once(url, deployment, ports, flags["json"] === true);
-    return await follow(url, deployment, ports, flags["ipc"] === true);
+    return await follow(url, deployment, ports, flags);
   } finally {
     await stop();
   }
-}
-
-/** A node that runs, or one of our own that serves the state of a finished run. */
-async function openL1(flags: Record<string, unknown>): Promise<{ url: string; stop: () => Promise<void> }> {
-  const { l1, l1State } = flags;
-  if ((l1 === undefined) === (l1State === undefined)) {
-    throw new NodeError("USAGE", "give either --l1 <url> or --l1-state <file>", { exitCode: ExitCode.usage });
-  }
-  if (l1 !== undefined) return { url: String(l1), stop: async () => undefined };
-  const node = await startEmbeddedL1({ loadStateFile: String(l1State), endsWithProcess: true });
-  return { url: node.url, stop: () => node.stop() };
 }
 
 type Deployment = Awaited<ReturnType<typeof readDeployment>>;
@@ -63,29 +59,68 @@ async function once(url: string, deployment: Deployment, ports: Ports, json: boo
   return fault === null ? ExitCode.ok : ExitCode.invariantBroken;
 }
 
-async function follow(url: string, deployment: Deployment, ports: Ports, ipc: boolean): Promise<ExitCode> {
+/** Null without a key: a fault is told then, and left to others. */
+async function challengerOf(
+  client: L1Client,
+  deployment: Deployment,
+  flags: Record<string, unknown>,
+): Promise<DisputeClient | null> {
+  const account = accountOf(flags);
+  if (account === null) return null;
+  const path = outboxOf(flags, account);
+  // A watcher that a killed venue left behind would give the same nonces away.
+  if (flags["ipc"] === true) for (const processId of challengersOf(path) ?? []) await endProcess(processId);
+  const fees = challengeFees(flags);
+  return createDisputeClient({ client, deployment, account, path, ...(fees === null ? {} : { fees }) });
+}
+
+function statusLines(status: WatchStatus): string[] {
+  const dropped = status.batchesDropped === 0 ? "" : `, ${status.batchesDropped} wrong batches dropped`;
+  if (status.fault === null) return [`${progressLine(status)}${dropped}`];
+  const challenge = status.challenge === null ? [] : [reportLine(status.challenge)];
+  return [`FAULT ${describeFault(status.fault)}`, ...challenge];
+}
+
+async function follow(
+  url: string,
+  deployment: Deployment,
+  ports: Ports,
+  flags: Record<string, unknown>,
+): Promise<ExitCode> {
+  const ipc = flags["ipc"] === true;
   const client = await connectL1(url, deployment.chainId);
-  const watcher = await createWatcherClient({ client, deployment, ports, collectClaims: ipc });
+  const dispute = await challengerOf(client, deployment, flags);
+  const challenging = dispute === null ? {} : { dispute };
+  const watcher = await createWatcherClient({ client, deployment, ports, collectClaims: ipc, ...challenging });
   const signal = stopSignal(() => undefined);
   let claimsTold = 0;
   let shown = "";
   let faulty = false;
-  await watcher.run({
-    signal,
-    onStatus: (status) => {
-      const claims = watcher.claims.slice(claimsTold);
-      claimsTold = watcher.claims.length;
-      faulty = status.fault !== null;
-      if (ipc) tellParent({ type: "watcher", status, claims });
-      const line = status.fault === null ? progressLine(status) : `FAULT ${describeFault(status.fault)}`;
-      if (!ipc && line !== shown) process.stdout.write(`${line}\n`);
-      shown = line;
-    },
-    onRetry: (error) => {
-      if (ipc) tellParent({ type: "retry", code: error.code, detail: error.message });
-      else process.stderr.write(`${error.code}: ${error.message}; trying again\n`);
-    },
-  });
+  try {
+    await watcher.run({
+      signal,
+      onStatus: (status) => {
+        const claims = watcher.claims.slice(claimsTold);
+        claimsTold = watcher.claims.length;
+        faulty = status.fault !== null;
+        if (ipc) tellParent({ type: "watcher", status: lighter(status), claims });
+        const lines = statusLines(status).join("\n");
+        if (!ipc && lines !== shown) process.stdout.write(`${lines}\n`);
+        shown = lines;
+      },
+      onRetry: (error) => {
+        if (ipc) tellParent({ type: "retry", code: error.code, detail: error.message });
+        else process.stderr.write(`${error.code}: ${error.message}; trying again\n`);
+      },
+    });
+  } finally {
+    await dispute?.close();
+  }
   leaveParent();
   return faulty ? ExitCode.invariantBroken : ExitCode.ok;
+}
+
+/** Without the bytes of the challenge, which nobody on the other side reads. */
+function lighter(status: WatchStatus): WatchStatus {
+  return status.challenge === null ? status : { ...status, challenge: { ...status.challenge, prepared: null } };
 }

@@ -1,9 +1,11 @@
 // What the sequencer owes of each live order: cumulative fills by order, turned into receipts as the engine's events come.
 // Derived from the commands alone, so a replay of the journal makes the same receipts again.
-import type { Command, Engine, EventSink } from "@tidemark/engine";
+import type { Command, Engine, EventSink, InboundCommand } from "@tidemark/engine";
 import { FINALITY_TIERS } from "@tidemark/finality";
 import {
+  decodeInboundEntry,
   domainSeparator,
+  forcedCloseOrder,
   type Hash,
   type LedgerState,
   type Order,
@@ -50,20 +52,30 @@ export class ReceiptBook {
       this.#cancelled(account, replaces);
       this.#accepted(account, nonce, openLots);
     },
-    onFill: (maker, makerNonce, taker, takerNonce, instrument, price, lots, takerSide) => {
+    onFill: (maker, makerNonce, taker, takerNonce, instrument, price, lots, takerSide, _makerFee, _takerFee, cycle) => {
       this.#filled(maker, makerNonce, instrument, -takerSide, price, lots);
       this.#filled(taker, takerNonce, instrument, takerSide, price, lots);
+      this.#onNotional(cycle, this.#notionalOf(instrument, price, lots));
     },
-    onLiquidationFill: (maker, makerNonce, _account, instrument, price, lots, side) =>
-      this.#filled(maker, makerNonce, instrument, -side, price, lots),
+    onLiquidationFill: (maker, makerNonce, _account, instrument, price, lots, side, _makerFee, _penalty, cycle) => {
+      this.#filled(maker, makerNonce, instrument, -side, price, lots);
+      this.#onNotional(cycle, this.#notionalOf(instrument, price, lots));
+    },
     onCancelled: (_orderId, account, nonce) => this.#cancelled(account, nonce),
   };
   #due: DueReceipt[] = [];
   #sequence = 0;
   #command: Command | null = null;
 
-  /** `ledger` is asked anew each time: a recovery replaces the engine. */
-  constructor(parameters: ParameterSet, ledger: () => LedgerState) {
+  readonly #onNotional: (cycle: number, notionalMicroUsdc: number) => void;
+
+  /** `ledger` is asked anew each time: a recovery replaces the engine. `onNotional` hears of every fill. */
+  constructor(
+    parameters: ParameterSet,
+    ledger: () => LedgerState,
+    onNotional: (cycle: number, notionalMicroUsdc: number) => void = () => undefined,
+  ) {
+    this.#onNotional = onNotional;
     this.#parameters = parameters;
     this.#ledger = ledger;
     this.#separator = domainSeparator(parameters);
@@ -97,18 +109,33 @@ export class ReceiptBook {
 
   #accepted(account: number, nonce: number, openLots: number): void {
     const command = this.#command;
-    assert(command?.kind === "place" || command?.kind === "amend", "an order enters by its own command");
-    assert(command.order.account === account && command.order.nonce === nonce, "the event is of the command's order");
-    this.#enter(command.order, openLots, 0, 0, command.orderHash);
+    if (command?.kind === "place" || command?.kind === "amend") {
+      const { order, orderHash: known } = command;
+      assert(order.account === account && order.nonce === nonce, "the event is of the command's order");
+      this.#enter(order, openLots, 0, 0, known);
+      return;
+    }
+    assert(command?.kind === "inbound", "an order enters by its own command or through the L1 queue");
+    this.#enter(this.#forcedOrder(command, account, nonce), openLots, 0, 0);
+  }
+
+  #forcedOrder(command: InboundCommand, account: number, nonce: number): Order {
+    for (const bytes of command.entries) {
+      const decoding = decodeInboundEntry(bytes);
+      if (!decoding.ok || decoding.entry.type !== "forcedClose") continue;
+      const order = forcedCloseOrder(decoding.entry, this.#parameters.domain, command.timeMs);
+      const slot = this.#ledger().ringSlot(account, nonce);
+      const isIt = order.account === account && order.nonce === nonce;
+      if (isIt && bytesToHex(orderHash(order, this.#separator)) === slot?.orderHash) return order;
+    }
+    assert(false, `order ${nonce} of account ${account} is a forced close of the queue`);
   }
 
   /** `side` is the order's: +1 buys, −1 sells. */
   #filled(account: number, nonce: number, instrument: number, side: number, price: number, lots: number): void {
     const live = this.#find(account, nonce);
-    const cell = this.#ledger().instrument(instrument);
-    assert(cell !== undefined, "a filled instrument exists");
     live.filledLots += lots;
-    live.filledCash -= side * price * lots * cell.tickValueMicroUsdc;
+    live.filledCash -= side * this.#notionalOf(instrument, price, lots);
     live.openLots -= lots;
     this.#owe("fill", live);
     if (live.openLots === 0) this.#remove(account, nonce);
@@ -118,6 +145,12 @@ export class ReceiptBook {
     const live = this.#find(account, nonce);
     this.#owe("cancel", live);
     this.#remove(account, nonce);
+  }
+
+  #notionalOf(instrument: number, price: number, lots: number): number {
+    const cell = this.#ledger().instrument(instrument);
+    assert(cell !== undefined, "a filled instrument exists");
+    return price * lots * cell.tickValueMicroUsdc;
   }
 
   #enter(order: Order, openLots: number, filledLots: number, filledCash: number, known?: Hash): void {

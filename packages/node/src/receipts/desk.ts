@@ -5,6 +5,7 @@ import { bytesToHex } from "@tidemark/num";
 import { encodeReceipt, ReceiptTree, receiptsHash } from "@tidemark/settlement";
 import type { Signer } from "../signatures/port.ts";
 import { ReceiptBook } from "./book.ts";
+import type { Exposure } from "./exposure.ts";
 import { ReceiptStore } from "./store.ts";
 
 export interface ReceiptDeskOptions {
@@ -14,6 +15,7 @@ export interface ReceiptDeskOptions {
   signer: Signer;
   /** The sequencer's own key. */
   privateKey: Uint8Array;
+  exposure: Exposure;
   onFailure: (error: Error) => void;
 }
 
@@ -39,7 +41,9 @@ export class ReceiptDesk {
     this.#options = options;
     const { parameters, signer, privateKey } = options;
     this.#separator = domainSeparator(parameters);
-    this.#book = new ReceiptBook(parameters, options.ledger);
+    this.#book = new ReceiptBook(parameters, options.ledger, (cycle, notional) =>
+      options.exposure.add(cycle, notional),
+    );
     this.#store = ReceiptStore.openToWrite(options.folder, {
       separator: bytesToHex(this.#separator),
       sequencer: signer.addressOf(privateKey),

@@ -13,9 +13,11 @@ import { type Address, defaultParameters, type ParameterSet } from "@tidemark/le
 import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
-import type { DataFolder } from "../dataFolder.ts";
+import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
+import { ExitCode, NodeError } from "../errors.ts";
 import type { OracleKey } from "../market/oracle.ts";
 import { floorKey } from "../market/traders.ts";
+import { fillStake } from "../receipts/stake.ts";
 import { signer } from "../signatures/signer.ts";
 import type { VenueL1 } from "./l1.ts";
 
@@ -24,12 +26,20 @@ const ORACLE_QUORUM = 2;
 const BOND_WEI = 10n ** 17n;
 const FORCED_PERIOD_SECONDS = 24 * 3_600;
 const GAS_MONEY_WEI = 10n ** 21n;
+const MICRO_PER_USDC = 1_000_000n;
 /** Rows live through a few missed reports, not longer. */
 const REPORTS_IN_MARK_AGE = 4;
+
+const SEQUENCER_LABEL = "sequencer";
+const CHALLENGER_LABEL = "challenger";
 
 export interface Operator {
   readonly deployer: LocalAccount;
   readonly proposer: LocalAccount;
+  /** Signs the receipts; its stake pays for broken ones. Admits proposers. */
+  readonly sequencer: LocalAccount;
+  /** The watcher's: anybody could have it. */
+  readonly challenger: LocalAccount;
   readonly lister: LocalAccount;
   readonly treasury: LocalAccount;
   /** Sends claims for whoever is owed: the money goes to the recipient anyway. */
@@ -40,14 +50,21 @@ export interface Operator {
 export const OPERATOR: Operator = {
   deployer: developmentAccount("deployer"),
   proposer: developmentAccount("proposer"),
+  sequencer: developmentAccount(SEQUENCER_LABEL),
+  challenger: developmentAccount(CHALLENGER_LABEL),
   lister: developmentAccount("lister"),
   treasury: developmentAccount("treasury"),
   claimer: developmentAccount("claimer"),
 };
 
-/** Signs the receipts; its stake pays for broken ones. */
+/** The watcher is a process like anybody's: it takes its key from a file. */
+export function writeChallengerKey(folder: DataFolder): void {
+  writeFileWhole(folder.challengerKey, `${developmentKey(CHALLENGER_LABEL)}\n`);
+}
+
+/** Of the account above. */
 export function sequencerKey(): Uint8Array {
-  return hexToBytes(developmentKey("sequencer"));
+  return hexToBytes(developmentKey(SEQUENCER_LABEL));
 }
 
 export function oracleKeys(seed: number): OracleKey[] {
@@ -63,8 +80,23 @@ function parametersOf(config: Config, seed: number, chainId: number): ParameterS
     treasuryOwner: OPERATOR.treasury.address.toLowerCase() as Address,
     insuranceOwner: OPERATOR.treasury.address.toLowerCase() as Address,
   });
+  // A fill settles in a cycle that is as old as this at most: its receipt must not fall due before.
+  if (config.cycleAgeMaxMs >= parameters.receiptPeriodMs) {
+    throw new NodeError("CONFIG_INVALID", `cycleAgeMaxMs: must stay below ${parameters.receiptPeriodMs}`, {
+      exitCode: ExitCode.usage,
+    });
+  }
   const markAgeMaxMs = Math.max(parameters.risk.markAgeMaxMs, REPORTS_IN_MARK_AGE * config.reportIntervalMs);
   return { ...parameters, risk: { ...parameters.risk, markAgeMaxMs } };
+}
+
+/** @throws NodeError when the deployment's receipts are signed by a key that is not ours */
+function requireOwnSequencer({ sequencer }: Deployment): void {
+  const own = signer.addressOf(sequencerKey());
+  if (sequencer.toLowerCase() === own) return;
+  throw new NodeError("NOT_THE_SEQUENCER", `the deployment names the sequencer ${sequencer}, our key is of ${own}`, {
+    exitCode: ExitCode.environment,
+  });
 }
 
 export async function openContracts(
@@ -76,6 +108,7 @@ export async function openContracts(
   if (existsSync(folder.deployment)) {
     const deployment = await readDeployment(folder.deployment);
     await checkDeployment(l1.client, deployment);
+    requireOwnSequencer(deployment);
     return deployment;
   }
   // A life that was killed on the way may have left creations in the pool: they would take the nonces that addresses follow from.
@@ -86,12 +119,15 @@ export async function openContracts(
     deployer: OPERATOR.deployer,
     parameters,
     proposer: OPERATOR.proposer.address,
+    sequencer: OPERATOR.sequencer.address,
     lister: OPERATOR.lister.address,
     windowSeconds: config.windowSeconds,
     bondWei: BOND_WEI,
     forcedPeriodSeconds: FORCED_PERIOD_SECONDS,
     mine: () => l1.mineNext(),
   });
+  const stake = BigInt(config.sequencerStakeUsdc) * MICRO_PER_USDC;
+  await fillStake(l1.client, deployment, OPERATOR.deployer, stake, { mine: () => l1.mineNext() });
   await writeDeployment(folder.deployment, deployment);
   return deployment;
 }

@@ -5,8 +5,15 @@ import { bytesToHex, hexToBytes } from "@tidemark/num";
 import type { FloorCommand } from "../market/desk.ts";
 import { SignaturePool } from "../signatures/workerPool.ts";
 
+/** Why an order never reaches the engine. Beside the engine's codes (2000 …) and the ledger's. */
+export const GateCode = {
+  /** The sequencer's stake does not cover more fills until some are posted. */
+  unpostedNotional: 3001,
+} as const;
+
 type Signed = PlaceCommand | AmendCommand;
-const isSigned = (command: FloorCommand): command is Signed => command.kind === "place" || command.kind === "amend";
+export const isOrder = (command: FloorCommand): command is Signed =>
+  command.kind === "place" || command.kind === "amend";
 
 export class Gatekeeper {
   readonly #separator: Uint8Array;
@@ -21,7 +28,7 @@ export class Gatekeeper {
 
   /** Commands in their order, with the signer and the hash that this house computed, not the ones that the client named. */
   async admit(commands: readonly FloorCommand[]): Promise<FloorCommand[]> {
-    const signed = commands.filter(isSigned);
+    const signed = commands.filter(isOrder);
     const digests = signed.map(({ order }) => orderHash(order, this.#separator).slice());
     const signers = await this.#pool.verifyBatch(
       digests,
@@ -30,7 +37,7 @@ export class Gatekeeper {
     let next = 0;
     const admitted: FloorCommand[] = [];
     for (const command of commands) {
-      if (!isSigned(command)) {
+      if (!isOrder(command)) {
         admitted.push(command);
         continue;
       }

@@ -56,6 +56,9 @@ export const nodesWithState = (stateFile: string): number[] | null =>
 export const proposersOf = (dataFolder: string): number[] | null =>
   processesWith([` propose --data-dir ${dataFolder} `]);
 
+/** Watchers that challenge with the transactions of this folder; the same holds for them. */
+export const challengersOf = (outbox: string): number[] | null => processesWith([" watch ", ` --outbox ${outbox} `]);
+
 /** A process that has ended but that nobody has waited for yet counts as gone. */
 function isAlive(processId: number): boolean {
   try {

@@ -121,6 +121,12 @@ export class Outlet implements EventSink {
     this.#hold((floor) => floor.onCancelled(account, nonce));
   }
 
+  /** An order that was not sequenced: nothing of it has to become durable. */
+  refuse(code: number, account: number, nonce: number): void {
+    this.#tally.onRejected(code);
+    this.#floor.onRejected(account, nonce);
+  }
+
   onRejected(code: number, account: number, nonce: number): void {
     this.#tally.onRejected(code);
     this.#hold((floor) => floor.onRejected(account, nonce));

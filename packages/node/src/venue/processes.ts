@@ -3,9 +3,11 @@ import type { ProposerStatus, WatchStatus } from "@tidemark/chain";
 import { type ClaimArguments, describeFault } from "@tidemark/settlement";
 import { type Child, startChild } from "../child.ts";
 import type { BatchMark, ChildMessage } from "../childMessages.ts";
+import { reportLine } from "../commands/challengeText.ts";
 import type { Config } from "../config.ts";
 import type { DataFolder } from "../dataFolder.ts";
 import type { NodeError } from "../errors.ts";
+import { writeChallengerKey } from "./contracts.ts";
 
 export interface ProcessesOptions {
   config: Config;
@@ -23,10 +25,13 @@ export class Processes {
   readonly claims = new Map<number, ClaimArguments>();
   proposer: ProposerStatus | null = null;
   watch: WatchStatus | null = null;
+  #faultTold = "";
+  #stepTold = "";
 
   constructor(options: ProcessesOptions) {
     this.#options = options;
     const { config, folder, l1Url, onNews, onFatal } = options;
+    writeChallengerKey(folder);
     const common = {
       restartDelayMs: config.restartDelayWallMs,
       onMessage: (message: ChildMessage) => this.#hear(message),
@@ -41,7 +46,10 @@ export class Processes {
     this.#watcher = startChild({
       ...common,
       name: "watcher",
-      args: ["watch", "--l1", l1Url, "--deployment", folder.deployment, "--ipc"],
+      args: [
+        ...["watch", "--l1", l1Url, "--deployment", folder.deployment],
+        ...["--key-file", folder.challengerKey, "--outbox", folder.challenger, "--ipc"],
+      ],
     });
   }
 
@@ -52,6 +60,7 @@ export class Processes {
         this.#options.onBatches(message.batches, message.status.headSeconds);
         break;
       case "watcher":
+        this.#tellChallenge(message.status);
         this.watch = message.status;
         for (const claim of message.claims) this.claims.set(claim.withdrawalNumber, claim);
         break;
@@ -61,9 +70,31 @@ export class Processes {
     }
   }
 
-  /** The first fault that the watcher found, in one sentence. */
+  /** A wrong batch that the watcher does something about is news; one that it cannot stop is the venue's end. */
+  #tellChallenge(status: WatchStatus): void {
+    const { onNews } = this.#options;
+    const line = status.fault === null ? "" : describeFault(status.fault);
+    if (line !== "" && line !== this.#faultTold) onNews(`FAULT ${line}`);
+    this.#faultTold = line;
+    const step = status.challenge?.step ?? "";
+    if (status.challenge !== null && step !== this.#stepTold) onNews(reportLine(status.challenge));
+    this.#stepTold = step;
+    const dropped = status.batchesDropped - (this.watch?.batchesDropped ?? 0);
+    if (dropped > 0) onNews(`the L1 dropped ${dropped} wrong ${dropped === 1 ? "batch" : "batches"}`);
+  }
+
+  /** A fault that is being challenged, in one sentence. */
+  get challenging(): string | null {
+    const fault = this.watch?.fault ?? null;
+    return fault === null || this.fault !== null ? null : describeFault(fault);
+  }
+
+  /** A fault that no challenge removes, in one sentence. */
   get fault(): string | null {
-    return this.watch?.fault == null ? null : describeFault(this.watch.fault);
+    const { fault = null, challenge = null } = this.watch ?? {};
+    if (fault === null) return null;
+    const isOver = challenge === null || challenge.step === "unprovable" || challenge.step === "too late";
+    return isOver ? `${describeFault(fault)}${challenge === null ? "" : `; ${challenge.detail}`}` : null;
   }
 
   /** Post what there is, full batch or not. */

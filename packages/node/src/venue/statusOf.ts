@@ -1,6 +1,7 @@
 // The status of a running venue, gathered from its parts.
 import type { VenueStatus } from "../status.ts";
 import { liabilitiesOf } from "./liabilities.ts";
+import type { Processes } from "./processes.ts";
 import type { Venue } from "./venue.ts";
 
 const BATCHES_SHOWN = 8;
@@ -26,8 +27,14 @@ class Rate {
 
 const rates = new WeakMap<Venue, { messages: Rate; fills: Rate }>();
 
+function verdictOf({ fault, challenging, watch }: Processes): VenueStatus["watcher"]["verdict"] {
+  if (fault !== null) return "fault";
+  if (challenging !== null) return "challenging";
+  return (watch?.batchesCompared ?? 0) > 0 ? "agrees" : "waiting";
+}
+
 export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueStatus {
-  const { config, source, engine, tally, processes, vault, journal } = venue.parts;
+  const { config, source, engine, tally, processes, vault, journal, exposure, receipts } = venue.parts;
   const { proposer, watch } = processes;
   let rate = rates.get(venue);
   if (rate === undefined) rates.set(venue, (rate = { messages: new Rate(), fills: new Rate() }));
@@ -76,9 +83,12 @@ export function statusOf(venue: Venue, wallSecondsTotal: number | null): VenueSt
       batches: watch?.batchesCompared ?? 0,
       rootsCompared: watch?.cyclesCompared ?? 0,
       rootsEqual: watch?.cyclesEqual ?? 0,
-      verdict: processes.fault !== null ? "fault" : (watch?.batchesCompared ?? 0) > 0 ? "agrees" : "waiting",
-      detail: processes.fault ?? "",
+      verdict: verdictOf(processes),
+      batchesDropped: watch?.batchesDropped ?? 0,
+      detail: processes.fault ?? processes.challenging ?? "",
     },
+    admission: exposure.status,
+    receipts: { ...receipts.counts },
     liquidations: tally.liquidations,
     fundingEvents: tally.fundingEvents,
     expiries: tally.expiries,

@@ -70,6 +70,7 @@ export function summaryOf(venue: Venue): Summary {
     finalityMs: tally.finalityMs(),
     finalityClock: { executed: "wall", durable: "wall", posted: "venue", final: "venue" },
     rejections: Object.fromEntries([...tally.rejectionsByCode].sort(([p], [q]) => p - q)),
+    wrongBatchesDropped: watch?.batchesDropped ?? 0,
     reorgsPostedAgain: proposer?.removedByReorg ?? 0,
     problems,
     finalStateRoot: stateRoot,

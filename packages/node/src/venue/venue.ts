@@ -7,15 +7,16 @@ import { type TimestampMs, timestampMs } from "@tidemark/num";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
 import { ExitCode, NodeError } from "../errors.ts";
-import type { VenueView } from "../market/desk.ts";
+import type { FloorCommand, VenueView } from "../market/desk.ts";
 import type { MarketSource } from "../market/source.ts";
 import type { TradingFloor } from "../market/traders.ts";
 import type { ReceiptDesk } from "../receipts/desk.ts";
+import type { Exposure } from "../receipts/exposure.ts";
 import type { Sequencer } from "../sequencer.ts";
 import { conservationGap, statusJson, type VenueStatus } from "../status.ts";
 import type { Tally } from "../tally.ts";
 import type { Claims } from "./claims.ts";
-import type { Gatekeeper } from "./gatekeeper.ts";
+import { GateCode, type Gatekeeper, isOrder } from "./gatekeeper.ts";
 import type { InboundFeed } from "./inbound.ts";
 import type { VenueL1 } from "./l1.ts";
 import type { Outlet } from "./outlet.ts";
@@ -42,6 +43,7 @@ export interface VenueParts {
   tally: Tally;
   outlet: Outlet;
   receipts: ReceiptDesk;
+  exposure: Exposure;
   sequencer: Sequencer;
   processes: Processes;
   claims: Claims;
@@ -71,6 +73,7 @@ export class Venue {
   #snapshotSequence: number;
   #sinceYield = 0;
   #steps = 0;
+  #isAdmitting = true;
   /** The last moment of trading: what the picture in the docs shows. */
   tradingStatus: VenueStatus | null = null;
 
@@ -145,7 +148,10 @@ export class Venue {
     for (const command of await inbound.poll(timeMs)) this.#submit(command);
     if (trading) {
       for (const command of schedule.due(timeMs)) await this.#submitYielding(command);
-      for (const command of await gatekeeper.admit(floor.step(timeMs, view))) await this.#submitYielding(command);
+      this.#tellAdmission();
+      for (const command of await gatekeeper.admit(floor.step(timeMs, view))) {
+        if (!this.#refuses(command)) await this.#submitYielding(command);
+      }
       lister.advance(timeMs);
     }
     this.#submit({ kind: "tick", timeMs });
@@ -156,6 +162,28 @@ export class Venue {
       this.fail(new NodeError("WATCHER_FAULT", processes.fault, { exitCode: ExitCode.invariantBroken }));
     }
     tally.venueTimeMs = timeMs;
+  }
+
+  /** Whether an order is turned away because the stake does not cover what may come of it. */
+  #refuses(command: FloorCommand): boolean {
+    const { exposure, outlet } = this.parts;
+    if (exposure.isAdmitting || !isOrder(command)) return false;
+    exposure.refused++;
+    outlet.refuse(GateCode.unpostedNotional, command.order.account, command.order.nonce);
+    return true;
+  }
+
+  #tellAdmission(): void {
+    const { exposure, processes, tally } = this.parts;
+    const { proposer } = processes;
+    if (proposer !== null) exposure.advance(proposer.cyclesPosted, proposer.cyclesFinal);
+    if (exposure.isAdmitting === this.#isAdmitting) return;
+    this.#isAdmitting = exposure.isAdmitting;
+    tally.tell(
+      this.#isAdmitting
+        ? "new orders are taken again: the stake covers what is not posted"
+        : "no new orders: fills that are not posted are worth more than the sequencer's stake covers",
+    );
   }
 
   #submit(command: Command): void {
@@ -195,6 +223,7 @@ export class Venue {
     if (now - this.#vaultWallMs >= VAULT_WALL_MS) {
       this.#vaultWallMs = now;
       await this.parts.vault.refresh();
+      await this.parts.exposure.refresh();
     }
     let status = statusOf(this, secondsTotal);
     if (conservationGap(status.conservation) !== 0n) {

@@ -38,6 +38,8 @@ export interface DisputeWorld {
   venue: MiniatureVenue;
   challenger: PrivateKeyAccount;
   mine(seconds?: number): Promise<void>;
+  /** Runs `work` and puts the L1 back: a convicted proposer has lost stake and place. */
+  undone(work: () => Promise<void>): Promise<void>;
   post(batch: Batch, cycles: readonly BatchCycle[]): Promise<TransactionReceipt>;
   /** Null when it reverted; `error` says why. */
   challenge(functionName: string, args: unknown[]): Promise<{ receipt: TransactionReceipt | null; error: string }>;
@@ -103,6 +105,14 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
     venue,
     challenger,
     mine,
+    async undone(work) {
+      const before = nowSeconds;
+      const request = client.request as unknown as (call: { method: string; params: unknown[] }) => Promise<unknown>;
+      const snapshot = await request({ method: "evm_snapshot", params: [] });
+      await work();
+      await request({ method: "evm_revert", params: [snapshot] });
+      nowSeconds = before;
+    },
     post: (batch, cycles) =>
       send(
         proposer,
