@@ -48,6 +48,8 @@ export interface DeployOptions extends WaitOptions, GivenTerms {
   parameters: Omit<ParameterSet, "chainId" | "verifyingContract" | "insuranceOwner">;
   /** Takes the turns from the start. With the test token its stake is bonded by the deployment. */
   proposer: Address;
+  /** Admitted beside it, in this order. */
+  furtherProposers?: readonly Address[];
   /** Signs receipts, answers for them with a stake, admits further proposers; absent = the proposer. */
   sequencer?: Address;
   /** Only sender of listSeries. */
@@ -96,6 +98,7 @@ const STAKING_GAS = 400_000n;
 /** Half of a block: a transaction that still fits a block when the one before it does not would be dropped for its nonce by the embedded L1. */
 const GROUP_GAS_MAX = 30_000_000n;
 
+const proposersOf = (options: DeployOptions): Address[] => [options.proposer, ...(options.furtherProposers ?? [])];
 const sequencerOf = (options: DeployOptions): Address => options.sequencer ?? options.proposer;
 
 /** In the order of creation: a constructor may call only what stands before it. */
@@ -156,7 +159,7 @@ function creationsOf(options: DeployOptions): Creation[] {
           windowSecondsMax: BigInt(terms.windowSeconds),
           openAfterSeconds: BigInt(terms.openAfterSeconds),
         },
-        [options.proposer],
+        proposersOf(options),
       ],
     },
     {
@@ -257,9 +260,9 @@ function creationCall(sender: LocalAccount, creation: Creation, around: Surround
   return { sender, what: `creation of ${name}`, data, gas };
 }
 
-/** Money of the test token for the stakes of proposer and sequencer: without it nobody may post. */
+/** Money of the test token for the stakes of proposers and sequencer: without it nobody may post. */
 function stakingCalls(options: DeployOptions, { at, terms }: Surroundings): Call[] {
-  const stakers = new Set([options.proposer, sequencerOf(options)]);
+  const stakers = new Set([...proposersOf(options), sequencerOf(options)]);
   const sender = options.deployer;
   const stake = BigInt(terms.minimumStakeMicroUsdc);
   const total = stake * BigInt(stakers.size);

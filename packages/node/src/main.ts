@@ -1,6 +1,7 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -161,6 +162,50 @@ function lookCommands(program: Command): void {
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
 }
 
+function receiptCommands(program: Command): void {
+  const receipts = program.command("receipts").description("the sequencer's signed promises: list, check, collect");
+  const stored = (command: Command): Command =>
+    command
+      .requiredOption("--data-dir <dir>", "data folder of a venue, or the --out folder of a run")
+      .option("--account <number>", "of this account", number)
+      .option("--nonce <number>", "of this order", number)
+      .addOption(new Option("--kind <kind>", "of this kind").choices(["fill", "cancel"]));
+  const load = (name: keyof typeof import("./commands/receipts.ts")) => async (): Promise<Handler> =>
+    (await import("./commands/receipts.ts"))[name];
+  stored(receipts.command("list").description("what was signed"))
+    .addOption(json())
+    .action((flags: Flags) => run(load("listReceipts"), flags));
+  stored(receipts.command("export").description("write receipts with paths, signatures and orders to a file"))
+    .requiredOption("--out <file>", "where to")
+    .action((flags: Flags) => run(load("exportReceipts"), flags));
+  receipts
+    .command("verify")
+    .description("kept, pending or broken: judged from the L1 and the deployment file alone")
+    .argument("<file>", "exported receipts")
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
+  receipts
+    .command("claim")
+    .description("send a claim for every broken receipt; the accounts' owners are paid")
+    .argument("<file>", "exported receipts")
+    .addOption(l1().makeOptionMandatory())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
+  receipts
+    .command("collect")
+    .description("settle a round whose period is over and pay an owner's share out")
+    .requiredOption("--owner <address>", "owner of the accounts that claimed")
+    .addOption(l1().makeOptionMandatory())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .action((flags: Flags) => run(load("collectReceiptDamages"), flags));
+}
+
 /** What every command needs that sends a transaction of its user. */
 function sends(command: Command): Command {
   return command
@@ -224,42 +269,6 @@ function escapeCommands(program: Command): void {
     .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapePay, flags));
 }
 
-function receiptCommands(program: Command): void {
-  const receipts = program.command("receipts").description("the sequencer's signed promises: list, check, collect");
-  const filters = (command: Command): Command =>
-    command
-      .requiredOption("--data-dir <dir>", "data folder of a venue, or the --out folder of a run")
-      .option("--account <number>", "of this account", number)
-      .option("--nonce <number>", "of this order", number)
-      .addOption(new Option("--kind <kind>", "of this kind").choices(["fill", "cancel"]));
-  const l1 = (command: Command): Command =>
-    command
-      .requiredOption("--deployment <file>", "deployment file of the venue")
-      .option("--l1 <url>", "JSON-RPC URL of the L1");
-  const load = (name: keyof typeof import("./commands/receipts.ts")) => async (): Promise<Handler> =>
-    (await import("./commands/receipts.ts"))[name];
-  filters(receipts.command("list").description("what was signed"))
-    .addOption(json())
-    .action((flags: Flags) => run(load("listReceipts"), flags));
-  filters(receipts.command("export").description("write receipts with paths, signatures and orders to a file"))
-    .requiredOption("--out <file>", "where to")
-    .action((flags: Flags) => run(load("exportReceipts"), flags));
-  l1(receipts.command("verify").description("kept, pending or broken: judged from the L1 alone"))
-    .argument("<file>", "exported receipts")
-    .option("--l1-state <file>", "instead of --l1: the L1 state that a run left in its --out folder")
-    .addOption(json())
-    .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
-  l1(receipts.command("claim").description("send a claim for every broken receipt"))
-    .argument("<file>", "exported receipts")
-    .requiredOption("--key-file <file>", "private key of whoever pays the gas; the accounts' owners are paid")
-    .addOption(json())
-    .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
-  l1(receipts.command("collect").description("settle a round whose period is over and pay an owner's share out"))
-    .requiredOption("--owner <address>", "owner of the accounts that claimed")
-    .requiredOption("--key-file <file>", "private key of whoever pays the gas")
-    .action((flags: Flags) => run(load("collectReceiptDamages"), flags));
-}
-
 const program = new Command("tidemark")
   .description(
     "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
@@ -275,4 +284,7 @@ lookCommands(program);
 forceCommands(program);
 escapeCommands(program);
 receiptCommands(program);
+stakeCommands(program, run, (command) => {
+  for (const option of [l1(), l1State(), deployment(), keyFile(), json()]) command.addOption(option);
+});
 await program.parseAsync();

@@ -1,17 +1,17 @@
 // `tidemark receipts`: what the sequencer promised, whether it kept it, and how to be paid when it did not.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { connectL1, type Deployment, type L1Client, readDeployment, startEmbeddedL1 } from "@tidemark/chain";
-import { type Address, isAddress, type LocalAccount } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
+import { connectL1, type Deployment, type L1Client, readDeployment } from "@tidemark/chain";
+import { type Address, isAddress } from "viem";
 import { ExitCode, NodeError } from "../errors.ts";
 import { claimedBefore, collectDamages, sendClaims } from "../receipts/court.ts";
 import { type ReceiptFile, readReceiptFile, writeReceiptFile } from "../receipts/file.ts";
 import { type ReceiptFilter, ReceiptStore, type SignedReceipt } from "../receipts/store.ts";
 import { type ReceiptReport, type ReceiptState, verifyReceipts } from "../receipts/verify.ts";
 import { signer } from "../signatures/signer.ts";
+import { requiredAccountOf } from "./key.ts";
+import { openFlaggedL1 } from "./l1Flag.ts";
 
-type Flags = Readonly<Record<string, unknown>>;
+type Flags = Record<string, unknown>;
 
 const usage = (message: string): NodeError => new NodeError("USAGE", message, { exitCode: ExitCode.usage });
 
@@ -60,17 +60,10 @@ interface Opened {
   stop: () => Promise<void>;
 }
 
-/** A node that runs, or one of our own that serves the state of a finished run. */
 async function openL1(flags: Flags): Promise<Opened> {
   const deployment = await readDeployment(String(flags["deployment"]));
-  const { l1, l1State } = flags;
-  if ((l1 === undefined) === (l1State === undefined)) throw usage("give either --l1 <url> or --l1-state <file>");
-  if (l1 !== undefined) {
-    return { client: await connectL1(String(l1), deployment.chainId), deployment, stop: async () => undefined };
-  }
-  const { chainId } = deployment;
-  const node = await startEmbeddedL1({ chainId, loadStateFile: String(l1State), endsWithProcess: true });
-  return { client: await connectL1(node.url, chainId), deployment, stop: () => node.stop() };
+  const { url, stop } = await openFlaggedL1(flags);
+  return { client: await connectL1(url, deployment.chainId), deployment, stop };
 }
 
 function requireSameVenue(file: ReceiptFile, deployment: Deployment): void {
@@ -117,23 +110,10 @@ export async function verifyReceiptFile(flags: Flags): Promise<ExitCode> {
   }
 }
 
-/** A key that pays for gas; what is claimed goes to the accounts' owners. */
-function accountOf(flags: Flags): LocalAccount {
-  const path = String(flags["keyFile"]);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8").trim();
-  } catch (cause) {
-    throw new NodeError("KEY_UNREADABLE", `cannot read the key file ${path}`, { exitCode: ExitCode.usage, cause });
-  }
-  if (!/^0x[0-9a-fA-F]{64}$/.test(text)) throw usage(`${path} must hold one private key: 0x and 64 hexadecimal digits`);
-  return privateKeyToAccount(text as `0x${string}`);
-}
-
 /** Sends what is broken and was not claimed as high before. */
 export async function claimReceiptFile(flags: Flags): Promise<ExitCode> {
   const file = readReceiptFile(String(flags["file"]));
-  const sender = accountOf(flags);
+  const sender = requiredAccountOf(flags);
   const { client, deployment, stop } = await openL1(flags);
   try {
     requireSameVenue(file, deployment);
@@ -172,7 +152,7 @@ export async function claimReceiptFile(flags: Flags): Promise<ExitCode> {
 export async function collectReceiptDamages(flags: Flags): Promise<ExitCode> {
   const owner = String(flags["owner"]);
   if (!isAddress(owner, { strict: false })) throw usage(`--owner: ${owner} is no address`);
-  const sender = accountOf(flags);
+  const sender = requiredAccountOf(flags);
   const { client, deployment, stop } = await openL1(flags);
   try {
     const collected = await collectDamages(client, deployment, sender, owner as Address);
