@@ -93,7 +93,7 @@ export class Processes {
   get fault(): string | null {
     const { fault = null, challenge = null } = this.watch ?? {};
     if (fault === null) return null;
-    const isOver = challenge === null || challenge.step === "unprovable" || challenge.step === "too late";
+    const isOver = challenge === null || challenge.step === "unprovable" || challenge.step === "convicted late";
     return isOver ? `${describeFault(fault)}${challenge === null ? "" : `; ${challenge.detail}`}` : null;
   }
 
