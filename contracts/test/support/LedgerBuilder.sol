@@ -32,6 +32,8 @@ abstract contract LedgerBuilder {
     TestInstrument[] internal instrumentsInState;
     OutboxCell[] internal outboxInState;
     uint64 internal cursorInState;
+    uint64 internal timeMsInState;
+    bytes32 internal inboundHashInState;
     bytes32 internal parametersHashInState;
 
     function addAccount(uint24 number, address owner, int64 cash) internal {
@@ -88,9 +90,21 @@ abstract contract LedgerBuilder {
 
     function globalsBytes() internal view returns (bytes memory globals) {
         globals = new bytes(Cells.GLOBALS_BYTES);
+        put(globals, Cells.GLOBALS_TIME_MS, Reference.littleEndian(timeMsInState, 8));
         put(globals, Cells.GLOBALS_INBOUND_CURSOR, Reference.littleEndian(cursorInState, 8));
+        put(globals, Cells.GLOBALS_INBOUND_HASH, abi.encodePacked(inboundHashInState));
+        putSigned(globals, Cells.GLOBALS_BAD_DEBT, badDebtInState(), 8);
         put(globals, Cells.GLOBALS_OUTBOX_COUNT, Reference.littleEndian(outboxInState.length, 4));
         put(globals, Cells.GLOBALS_PARAMETERS_HASH, abi.encodePacked(parametersHashInState));
+    }
+
+    /// @notice What accounts without positions owe.
+    function badDebtInState() internal view returns (int256 badDebt) {
+        for (uint256 i = 0; i < accountNumbers.length; ++i) {
+            uint24 number = accountNumbers[i];
+            int64 cash = cashInState[number];
+            if (cash < 0 && positionsInState[number].length == 0) badDebt -= cash;
+        }
     }
 
     // ── trees ──────────────────────────────────────────────────────────────────────────────────────────────────────
