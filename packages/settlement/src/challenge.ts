@@ -135,7 +135,8 @@ function firstWrong(state: LedgerState, cycles: readonly BatchCycle[], ports: Le
   return null;
 }
 
-function claimOf(cycles: readonly BatchCycle[], index: number): { claim: CycleClaim; previous: PreviousCycle } {
+/** The cycle at `index` and its neighbour, as the L1 takes them. */
+export function claimOf(cycles: readonly BatchCycle[], index: number): { claim: CycleClaim; previous: PreviousCycle } {
   const { payload, postRoot } = cycles[index] as BatchCycle;
   const before = cycles[index - 1];
   return {
@@ -187,9 +188,13 @@ export function contradictsState(header: BatchHeader, state: LedgerState): boole
   return header.timeMs !== timeMs || header.inboundCursor !== inboundCursor || header.inboundHash !== inboundHash;
 }
 
-function* headerChallenge(state: LedgerState, header: BatchHeader): Generator<Challenge> {
+export function statePartsOf(state: LedgerState): StateParts {
   const { globalsHash: _, ...roots } = state.roots();
-  yield { face: "header", header, state: { ...roots, globals: state.globalsBytes() } };
+  return { ...roots, globals: state.globalsBytes() };
+}
+
+function* headerChallenge(state: LedgerState, header: BatchHeader): Generator<Challenge> {
+  yield { face: "header", header, state: statePartsOf(state) };
 }
 
 /**
