@@ -10,7 +10,6 @@ import {
   getContractAddress,
   type Hex,
   type LocalAccount,
-  type TransactionReceipt,
   zeroAddress,
 } from "viem";
 import type { L1Client } from "./clients.ts";
@@ -95,8 +94,6 @@ const NO_ARGUMENTS = (): readonly unknown[] => [];
 const CREATION_GAS_FIXED = 1_500_000;
 const CREATION_GAS_PER_BYTE = 240;
 const STAKING_GAS = 400_000n;
-/** Half of a block: a transaction that still fits a block when the one before it does not would be dropped for its nonce by the embedded L1. */
-const GROUP_GAS_MAX = 30_000_000n;
 
 const proposersOf = (options: DeployOptions): Address[] => [options.proposer, ...(options.furtherProposers ?? [])];
 const sequencerOf = (options: DeployOptions): Address => options.sequencer ?? options.proposer;
@@ -281,21 +278,6 @@ function stakingCalls(options: DeployOptions, { at, terms }: Surroundings): Call
   ];
 }
 
-/** In order, as many as surely fit one block. */
-function groupsOf(calls: readonly Call[]): Call[][] {
-  const groups: Call[][] = [];
-  let left = 0n;
-  for (const call of calls) {
-    if (call.gas > left) {
-      groups.push([]);
-      left = GROUP_GAS_MAX;
-    }
-    groups[groups.length - 1]?.push(call);
-    left -= call.gas;
-  }
-  return groups;
-}
-
 /**
  * With a token of the world outside, proposer and sequencer bond their stakes themselves (StakeRegistry.deposit) before the first batch.
  * @throws ChainError DEPLOYMENT_MISMATCH when something else took one of the deployer's nonces meanwhile.
@@ -324,8 +306,7 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
   const around: Surroundings = { at, parameters, genesisRoot, terms };
   const calls = creations.map((creation) => creationCall(deployer, creation, around));
   if (options.token === undefined) calls.push(...stakingCalls(options, around));
-  const receipts: TransactionReceipt[] = [];
-  for (const group of groupsOf(calls)) receipts.push(...(await transactAll(client, group, options)));
+  const receipts = await transactAll(client, calls, options);
   const deployment: Deployment = {
     version: DEPLOYMENT_VERSION,
     chainId: client.chain.id,

@@ -1,7 +1,7 @@
 // Fraud end to end with the real contracts: a dishonest proposer's batch is convicted by the watcher itself, in one transaction,
 // and the honest log goes on from the batch before it to final settlement.
 import { join } from "node:path";
-import { applyPayload, decodeCycle, encodeCycle, type Hash, LedgerState } from "@tidemark/ledger";
+import { decodeCycle, encodeCycle, type Hash } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type Batch,
@@ -22,6 +22,7 @@ import {
   createClaimsClient,
   createDisputeClient,
   createWatcherClient,
+  custodyAbi,
   type DisputeClient,
   type DisputeClientOptions,
   developmentAccount,
@@ -241,13 +242,11 @@ async function plantFraud(): Promise<{ batch: Batch; cycles: readonly SourceCycl
 
 test("descendants of a convicted batch go with it, and their bonds come back", async () => {
   const { batch } = await plantFraud();
-  const state = LedgerState.genesis(world.deployment.parameters);
-  for (const { payload } of world.venue.cycles) applyPayload(state, payload, { signatures });
-  world.venue.withdraw(world.alice, 1, world.keys.alice.address);
-  world.venue.withdraw(world.alice, 1, world.keys.alice.address);
+  await world.mine();
+  world.venue.marks();
   await world.mine();
   let tip = tipAfter(batch.header);
-  for (const cycle of world.venue.cycles.slice(-2)) {
+  for (const cycle of world.venue.cycles.slice(tip.nextCycle)) {
     const descendant = batchOf(tip, [cycle]);
     // A proposer that posts on top of it in good faith.
     await post(descendant, world.keys.proposer);
@@ -395,7 +394,7 @@ test("a challenge waits for gas that it may pay for, and says so; the cap rises 
   expect(await watcher.tick()).toMatchObject({ ok: true, batchesDropped: 1 });
 });
 
-test("without money, or too late, it says why and sends nothing", async () => {
+test("without money it says why and sends nothing; a batch that became final is convicted late and freezes the custody", async () => {
   await plantFraud();
   const poor = developmentAccount("poor");
   const penniless = await watcherOf(disputeOf(poor));
@@ -409,7 +408,13 @@ test("without money, or too late, it says why and sends nothing", async () => {
     mine: () => world.mine(),
   });
   const late = await watcherOf(disputeOf());
-  expect((await late.tick()).challenge).toMatchObject({ step: "too late" });
+  expect((await late.tick()).challenge).toMatchObject({ step: "sent" });
+  await world.mine();
+  const status = await late.tick();
+  expect(status).toMatchObject({ ok: false, batchesDropped: 0, challenge: { step: "convicted late" } });
+  const frozen = { address: world.deployment.custody, abi: custodyAbi, functionName: "frozen" } as const;
+  expect(await world.client.readContract(frozen)).toBe(true);
+  expect((await late.tick()).challenge).toMatchObject({ step: "convicted late" });
   expect(await world.l1.pendingTransactions()).toBe(0);
 });
 

@@ -39,6 +39,7 @@ import { claimedBefore, collectDamages, judgeAtCourt, readCourt, sendClaims } fr
 import { ReceiptDesk } from "../src/receipts/desk.ts";
 import { Exposure } from "../src/receipts/exposure.ts";
 import { readReceiptFile, writeReceiptFile } from "../src/receipts/file.ts";
+import { fillStake } from "../src/receipts/stake.ts";
 import { ReceiptStore, type SignedReceipt } from "../src/receipts/store.ts";
 import { type ReceiptReport, verifyReceipts } from "../src/receipts/verify.ts";
 import { signer } from "../src/signatures/signer.ts";
@@ -173,6 +174,9 @@ beforeAll(async () => {
   world = await createWorld();
   await world.l1.setBalance(claimer.address, 10n ** 20n);
   faces = new TwoFaces(world, join(folder, "receipts"));
+  // The sequencer proposes too: what is taken from it must leave a proposer's stake.
+  const { client, deployment } = world;
+  await fillStake(client, deployment, developmentAccount("deployer"), 10n ** 12n, { mine: () => world.mine(1) });
   const { custody, keys } = world;
   const amountMicroUsdc = 1_000_000_000;
   await custody.mint(
@@ -339,6 +343,8 @@ test("what was promised and not settled is convicted and paid from the stake", {
 
 test("an order that the L1 forced is promised like any other", { timeout: 300_000 }, async () => {
   const { alice, bob, client, deployment, custody, keys } = world;
+  nowMs = world.venue.timeMs;
+  faces.submit(faces.report(nowMs));
   faces.submit(faces.place(alice, 6, PRICE - 50, nowMs));
   const nonce = 900_000;
   // Alice sells to Bob all along, so she can only buy back; Bob's close sells.

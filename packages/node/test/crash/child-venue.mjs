@@ -125,7 +125,7 @@ for (;;) {
     snapshotSequence = journal.lastSequence();
     writeSync(1, `snapshot ${snapshotSequence}\n`);
     // Not waited for: commands go on while it is written, and so do kills.
-    const written = snapshotSequence;
-    snapshot = journal.writeSnapshot(written, engine.snapshot()).then(() => receipts.checkpoint(written));
+    const [written, writtenMs] = [snapshotSequence, timeMs];
+    snapshot = journal.writeSnapshot(written, engine.snapshot()).then(() => receipts.checkpoint(written, writtenMs));
   }
 }
