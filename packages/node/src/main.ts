@@ -122,6 +122,21 @@ function verificationCommands(program: Command): void {
       run(async () => (await import("./commands/challenge.ts")).challenge, { ...flags, batch }),
     );
   program
+    .command("affirm")
+    .description("prove on the L1 that a batch is right, check by check: it is final after the guard delay")
+    .argument("<batch>", "batch number", number)
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
+    .option("--dry-run", "list the calls; needs no key")
+    .addOption(json())
+    .action((batch: number, flags: Flags) =>
+      run(async () => (await import("./commands/affirm.ts")).affirm, { ...flags, batch }),
+    );
+  program
     .command("replay")
     .description("replay a venue's journal and compare the state root of every cycle")
     .argument("<folder>", "data folder of a venue, or the --out folder of a run")
