@@ -237,7 +237,7 @@ async function oneUnit(seed: number, record: UnitRecord): Promise<void> {
       if (cycle !== null) stream.apply(cycle);
     }
     const posted: PostedCycles[] = [];
-    const cycles = stream.kept;
+    const cycles = stream.kept.sound;
     for (let from = 0; from < cycles.length; from += CYCLES_PER_BATCH) {
       const part = cycles.slice(from, from + CYCLES_PER_BATCH);
       if (from + CYCLES_PER_BATCH < cycles.length) posted.push(await postSound(l1, part));

@@ -318,6 +318,10 @@ test("admin: the set that results counts, not the way to it; no field beyond 2^5
   const beyond = `${least.slice(0, 2)}ffffffffffffff7f`;
   changed(`0x02${beyond}${sound}`, RejectionCode.ADMIN_PARAMETERS_INVALID);
   changed(`0x02${sound}`, RejectionCode.ADMIN_PARAMETERS_INVALID);
+  const quorum = (value: number): HexBytes => encodeParameterChange([{ field: "oracleQuorum", value }]);
+  changed(quorum(0), RejectionCode.ADMIN_PARAMETERS_INVALID);
+  changed(quorum(venue.parameters.oracles.length + 1), RejectionCode.ADMIN_PARAMETERS_INVALID);
+  changed(quorum(venue.parameters.oracles.length), 0);
   changed(`0x01${sound}00`, RejectionCode.ADMIN_PARAMETERS_INVALID);
   await judge.compare();
 });
