@@ -297,7 +297,8 @@ function watcherRows({ parameters, queue, cycles }: History): BenchRow[] {
   const posted: PostedBatch = {
     number: 1,
     batchHash: batch.batchHash,
-    calldata: encodePostBatch(batch.header, batch.data),
+    blob: null,
+        calldata: encodePostBatch(batch.header, batch.data),
     floorSeconds: 0,
     blockNumber: 1,
     blockHash: ZERO_HASH,

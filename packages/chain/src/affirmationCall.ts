@@ -1,18 +1,25 @@
 // The calls that prove a batch right, as the L1 takes them, and what of a batch is proven already.
 import { bytesToHex } from "@tidemark/num";
-import type { AffirmationCall, AffirmationPiece, BatchHeader } from "@tidemark/settlement";
+import { type AffirmationCall, type AffirmationPiece, type BatchHeader, openData } from "@tidemark/settlement";
 import { type Abi, encodeFunctionData, type Hex, parseAbi } from "viem";
 import { headerArgument } from "./challengeCall.ts";
 import { eachBlockRange, type L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { l1Call } from "./errors.ts";
 import { affirmationAbi } from "./generated/dispute.ts";
+import { loadKzg } from "./kzg.ts";
 
 /** What opens the blob of a batch. */
 export interface BlobProof {
   data: Uint8Array;
   commitment: Hex;
   proof: Hex;
+}
+
+/** Opens the blob of a batch whose data were read from it. */
+export async function blobProofOf(header: BatchHeader, data: Uint8Array): Promise<BlobProof> {
+  const { commitment, proof } = openData(await loadKzg(), header.dataHash, data);
+  return { data, commitment, proof };
 }
 
 /** `blob` is asked for where the piece is the blob. */

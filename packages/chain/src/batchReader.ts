@@ -1,6 +1,6 @@
 // Reads posted batches: events of the batch chain, and the data from the calldata of their transactions.
 import { hexToBytes } from "@tidemark/num";
-import type { PostedBatch } from "@tidemark/settlement";
+import { type BatchHeader, DATA_MODE_BLOB, decodePost, type PostedBatch } from "@tidemark/settlement";
 import { type Address, type Hex, parseAbi } from "viem";
 import { eachBlockRange, type L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
@@ -84,6 +84,17 @@ export async function readBatchEvents(
   return batches;
 }
 
+/** The blob that the header names, for a batch that is in one. @throws ChainError BLOB_UNREADABLE */
+async function blobOf(
+  client: L1Client,
+  calldata: Uint8Array,
+  blockTimestampSeconds: number,
+): Promise<Uint8Array | null> {
+  const { header } = decodePost(calldata, null) as { header?: BatchHeader | null };
+  if (header?.dataMode !== DATA_MODE_BLOB) return null;
+  return client.blobs.read({ versionedHash: header.dataHash, blockTimestampSeconds });
+}
+
 /** @throws ChainError BATCH_UNREADABLE when the node does not have the transaction (any more): look at the chain again. */
 export async function readPostedBatch(client: L1Client, event: BatchEvent): Promise<PostedBatch> {
   const { blockHash, transactionHash } = event;
@@ -92,17 +103,21 @@ export async function readPostedBatch(client: L1Client, event: BatchEvent): Prom
       client.getTransaction({ hash: transactionHash }),
       client.getBlock({ blockHash }),
     ]);
+    const calldata = hexToBytes(transaction.input);
+    const blockTimestampSeconds = Number(block.timestamp);
     return {
       number: event.number,
       batchHash: event.batchHash,
-      calldata: hexToBytes(transaction.input),
+      calldata,
+      blob: await blobOf(client, calldata, blockTimestampSeconds),
       floorSeconds: event.floorSeconds,
       blockNumber: event.blockNumber,
       blockHash,
-      blockTimestampSeconds: Number(block.timestamp),
+      blockTimestampSeconds,
       transactionHash,
     };
   } catch (cause) {
+    if (cause instanceof ChainError) throw cause;
     const context = { batch: event.number, transactionHash, blockHash };
     throw new ChainError("BATCH_UNREADABLE", `the L1 node does not show the data of batch ${event.number}`, {
       context,

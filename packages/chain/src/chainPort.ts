@@ -8,8 +8,10 @@ import {
   type ChainView,
   type ClaimArguments,
   type CycleSource,
-  decodePostBatch,
+  DATA_MODE_BLOB,
+  decodePost,
   encodePostBatch,
+  encodePostBatchBlob,
   genesisTip,
   hashHeader,
   tipAfter,
@@ -35,7 +37,7 @@ export interface PostedSummary {
   fills: number;
   messages: number;
   settledDeltas: number;
-  /** Of the calldata. */
+  /** Of the calldata, and of the data in a blob. */
   l1Bytes: number;
   /** 0 when another outbox posted it. */
   l1Gas: number;
@@ -226,8 +228,8 @@ class BatchChainPort implements L1ChainPort {
   #headerOf(intent: Intent): BatchHeader {
     let header = this.#headers.get(intent.id);
     if (header !== undefined) return header;
-    const call = decodePostBatch(hexToBytes(intent.request.data));
-    assert(call.ok, "the outbox holds what post() encoded");
+    const call = decodePost(hexToBytes(intent.request.data), null);
+    assert(call.header !== null, "the outbox holds what post() encoded");
     header = call.header;
     this.#headers.set(intent.id, header);
     return header;
@@ -301,7 +303,7 @@ class BatchChainPort implements L1ChainPort {
       fills: sum("fills"),
       messages: sum("messages"),
       settledDeltas: sum("settledDeltas"),
-      l1Bytes: posted.calldata.length,
+      l1Bytes: posted.calldata.length + (posted.blob === null ? 0 : header.dataLength),
       l1Gas: this.#gasOf(event),
       floorSeconds: event.floorSeconds,
       blockNumber: event.blockNumber,
@@ -338,7 +340,8 @@ class BatchChainPort implements L1ChainPort {
 
   async post(batch: Batch): Promise<void> {
     const { header, data } = batch;
-    const calldata = encodePostBatch(header, data);
+    const isInBlob = header.dataMode === DATA_MODE_BLOB;
+    const calldata = isInBlob ? encodePostBatchBlob(header) : encodePostBatch(header, data);
     const gas = POST_GAS_FIXED + POST_GAS_PER_BYTE * calldata.length + POST_GAS_PER_CYCLE * header.cycleCount;
     const id = this.#freeId((attempt) => postId(header.number, batch.batchHash, attempt));
     await this.#options.outbox.submit(id, {
@@ -346,6 +349,7 @@ class BatchChainPort implements L1ChainPort {
       data: bytesToHex(calldata),
       valueWei: this.#options.bondWei.toString(),
       gas: gas.toString(),
+      ...(isInBlob ? { blobData: bytesToHex(data) } : {}),
     });
   }
 

@@ -37,6 +37,16 @@ export function challengeCalldata(challenge: Challenge): Hex {
     const state = { ...challenge.state, globals: bytesToHex(challenge.state.globals) };
     return encodeFunctionData({ abi: disputeAbi, functionName: "challengeHeader", args: [header, state] });
   }
+  if (challenge.face === "blob") {
+    const { commitment, proof } = challenge.opening;
+    const args = [header, bytesToHex(challenge.data), commitment, proof] as const;
+    return encodeFunctionData({ abi: disputeAbi, functionName: "challengeBlob", args });
+  }
+  if (challenge.face === "blobElement") {
+    const { commitment, proof } = challenge.opening;
+    const args = [header, BigInt(challenge.index), challenge.value, commitment, proof] as const;
+    return encodeFunctionData({ abi: disputeAbi, functionName: "challengeBlobElement", args });
+  }
   const { previous } = challenge;
   const claim = { ...challenge.claim, payload: bytesToHex(challenge.claim.payload) };
   const witness = bytesToHex(challenge.witness);
@@ -53,6 +63,10 @@ export function challengePhrase(challenge: Challenge): string {
   switch (challenge.face) {
     case "header":
       return "header";
+    case "blob":
+      return "blob";
+    case "blobElement":
+      return `element ${challenge.index} of the blob`;
     case "root":
       return `root of cycle ${challenge.claim.index}`;
     case "account":

@@ -15,15 +15,18 @@ import {
   type WalletClient,
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
+import { type BlobOptions, type BlobReader, createBlobReader } from "./blobReader.ts";
 import { ChainError, l1Call } from "./errors.ts";
 
-export type L1Client = PublicClient<HttpTransport, Chain>;
+/** An execution node, and where the blobs of its transactions are read. */
+export type L1Client = PublicClient<HttpTransport, Chain> & { readonly blobs: BlobReader };
 export type L1Wallet = WalletClient<HttpTransport, Chain, Account>;
 
 export interface L1Options {
   timeoutMs?: number;
   pollingIntervalMs?: number;
   retryCount?: number;
+  blobs?: BlobOptions;
 }
 
 const TIMEOUT_MS = 20_000;
@@ -54,12 +57,15 @@ export async function connectL1(url: string, expectedChainId?: number, options: 
       context: { url, chainId, expectedChainId },
     });
   }
-  return createPublicClient({
+  const client = createPublicClient({
     chain: l1Chain(url, chainId),
     transport,
     pollingInterval: options.pollingIntervalMs ?? POLLING_INTERVAL_MS,
     cacheTime: 0,
   });
+  const request = client.request as (call: { method: string; params: unknown[] }) => Promise<unknown>;
+  const blobs = createBlobReader((method, params) => request({ method, params }), options.blobs);
+  return Object.assign(client, { blobs });
 }
 
 export function l1Wallet(client: L1Client, account: Account, options: L1Options = {}): L1Wallet {

@@ -14,7 +14,7 @@ import {
   type ClaimBeyondAnchor,
   createWatcher,
   decodeBatchData,
-  decodePostBatch,
+  decodePost,
   describeFault,
   outboxLeaf,
   type PaidEvidence,
@@ -210,7 +210,8 @@ async function readSignedWithdrawals(
   const events = await readBatchEvents(client, deployment, deployment.deployedAtBlock, head.number);
   const signed: { withdrawal: Withdrawal; signature: CompactSignature }[] = [];
   for (const event of events.slice(batchNumber)) {
-    const call = decodePostBatch((await readPostedBatch(client, event)).calldata);
+    const posted = await readPostedBatch(client, event);
+    const call = decodePost(posted.calldata, posted.blob);
     if (!call.ok) continue;
     for (const { payload } of decodeBatchData(call.data).cycles) {
       const decoded = decodeCycle(payload, deployment.parameters.domain);

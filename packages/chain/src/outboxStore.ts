@@ -2,7 +2,7 @@
 
 import { assert } from "@tidemark/num";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { type Address, type Hex, keccak256 } from "viem";
+import type { Address, Hex } from "viem";
 import { ChainError } from "./errors.ts";
 
 export interface IntentRequest {
@@ -11,6 +11,8 @@ export interface IntentRequest {
   /** Decimal, because a store of JSON has no bigint. */
   valueWei: string;
   gas: string;
+  /** Data that travel in the transaction's one blob (docs/spec/settlement.md, Blobs). */
+  blobData?: Hex;
 }
 
 export interface Attempt {
@@ -18,6 +20,8 @@ export interface Attempt {
   raw: Hex;
   maxFeePerGas: string;
   maxPriorityFeePerGas: string;
+  /** Of a blob transaction. */
+  maxFeePerBlobGas?: string;
   sentAtBlock: number;
 }
 
@@ -50,7 +54,7 @@ export interface OutboxStore {
   unsettled(): Intent[];
   /** Gives the intent the next free nonce, at least `chainNonce`. */
   add(id: string, request: IntentRequest, chainNonce: number): Intent;
-  addAttempt(intent: Intent, raw: Hex, maxFeePerGas: bigint, tip: bigint, sentAtBlock: number): Attempt;
+  addAttempt(intent: Intent, attempt: Attempt): void;
   put(intent: Intent): void;
   settle(intent: Intent): void;
   close(): Promise<void>;
@@ -114,17 +118,9 @@ class LmdbOutboxStore implements OutboxStore {
     return intent;
   }
 
-  addAttempt(intent: Intent, raw: Hex, maxFeePerGas: bigint, tip: bigint, sentAtBlock: number): Attempt {
-    const attempt: Attempt = {
-      hash: keccak256(raw),
-      raw,
-      maxFeePerGas: maxFeePerGas.toString(),
-      maxPriorityFeePerGas: tip.toString(),
-      sentAtBlock,
-    };
+  addAttempt(intent: Intent, attempt: Attempt): void {
     intent.attempts.push(attempt);
     this.put(intent);
-    return attempt;
   }
 
   put(intent: Intent): void {
@@ -134,6 +130,7 @@ class LmdbOutboxStore implements OutboxStore {
   settle(intent: Intent): void {
     intent.settled = true;
     intent.request.data = "0x";
+    delete intent.request.blobData;
     for (const attempt of intent.attempts) attempt.raw = "0x";
     this.put(intent);
     this.#open.delete(intent.id);

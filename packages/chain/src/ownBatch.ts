@@ -2,9 +2,10 @@
 import { bytesToHex } from "@tidemark/num";
 import {
   type BatchHeader,
+  blobFault,
   type CycleSource,
   decodeBatchData,
-  decodePostBatch,
+  decodePost,
   inboundEntriesOf,
   type PostedBatch,
   type SourceCycle,
@@ -37,10 +38,13 @@ export async function compareWithOwn(
   source: CycleSource,
   parent: BatchHeader | undefined,
 ): Promise<ComparedBatch> {
-  const call = decodePostBatch(posted.calldata);
+  const call = decodePost(posted.calldata, posted.blob);
   const data = call.ok ? decodeBatchData(call.data) : null;
-  if (!call.ok || data === null || !data.ok) return { ok: false, why: "its calldata do not decode" };
+  if (!call.ok || data === null || !data.ok) return { ok: false, why: "its data do not decode" };
   const { header } = call;
+  // Of a blob the batch chain compares nothing.
+  const fault = posted.blob === null ? null : blobFault({ header, blob: posted.blob });
+  if (fault !== null) return { ok: false, why: fault };
   const own = await source.read(header.firstCycle, data.cycles.length);
   const last = own[own.length - 1];
   if (last === undefined || own.length < data.cycles.length) return { ok: false, why: "the store has fewer cycles" };

@@ -1,10 +1,14 @@
 // The proposer's loop: look at the chain, plan, send. All that a crash could lose is on the L1, in the cycle store or in
 // the transaction outbox.
+import { BLOB_BATCH_BYTES_MAX } from "@tidemark/ledger";
 import {
+  type BatchCarrier,
   CUT_POLICY_DEFAULT,
   type CycleSource,
   cyclesWanted,
+  inBlob,
   type ProposerPolicy,
+  packBlob,
   planProposer,
 } from "@tidemark/settlement";
 import type { LocalAccount } from "viem";
@@ -13,6 +17,7 @@ import type { L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError, l1Call } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
+import { loadKzg, versionedHashOf } from "./kzg.ts";
 import { type FeePolicy, openTransactionOutbox } from "./transactionOutbox.ts";
 
 export const PROPOSER_POLICY_DEFAULT: ProposerPolicy = { cut: CUT_POLICY_DEFAULT, inFlightMax: 4, finaliseMax: 8 };
@@ -25,6 +30,8 @@ export interface ProposerOptions {
   /** Directory of the transaction outbox. */
   path: string;
   policy?: ProposerPolicy;
+  /** Posts in blobs instead of calldata. */
+  inBlobs?: boolean;
   fees?: FeePolicy;
 }
 
@@ -124,9 +131,18 @@ function sumOf(
   return batches.reduce((sum, batch) => sum + batch[field], 0);
 }
 
+const givenPolicy = ({ policy }: ProposerOptions): ProposerPolicy => policy ?? PROPOSER_POLICY_DEFAULT;
+
+function forBlobs(policy: ProposerPolicy): ProposerPolicy {
+  return { ...policy, cut: { ...policy.cut, bytesMax: Math.min(policy.cut.bytesMax, BLOB_BATCH_BYTES_MAX) } };
+}
+
 export async function createProposer(options: ProposerOptions): Promise<Proposer> {
   const { client, deployment, source } = options;
-  const policy = options.policy ?? PROPOSER_POLICY_DEFAULT;
+  const kzg = options.inBlobs === true ? await loadKzg() : null;
+  const policy = kzg === null ? givenPolicy(options) : forBlobs(givenPolicy(options));
+  const carry: BatchCarrier = (batch) =>
+    kzg === null ? batch : inBlob(batch, versionedHashOf(kzg.commitmentOf(packBlob(batch.data))));
   const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
   const bondWei = await l1Call("bond", () => client.readContract({ ...chain, functionName: "bondWei" }));
   const outbox = openTransactionOutbox({
@@ -145,8 +161,12 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
     removedByReorg += port.outboxReport?.removedByReorg.length ?? 0;
     feeBumps += port.outboxReport?.bumped ?? 0;
     const closed = await source.read(view.tip.nextCycle, cyclesWanted(view, policy));
-    const plan = planProposer(view, closed, policy, deployment.parameters.domain, flush);
-    for (const { batch, cycles } of plan.posts) await port.post(batch, cycles);
+    const plan = planProposer(view, closed, policy, deployment.parameters.domain, flush, carry);
+    for (const { batch, cycles } of plan.posts) {
+      // Kept before it is sent: L1 nodes forget blobs.
+      if (kzg !== null) await client.blobs.keep(batch.header.dataHash, packBlob(batch.data));
+      await port.post(batch, cycles);
+    }
     for (const number of plan.finalise) await port.finalise(number);
     await port.reclaimBonds();
     const head = port.outboxReport?.head;

@@ -1,6 +1,9 @@
 // The venue's own L1 transactions, made durable before they are sent. Every intent owns one nonce for good, so however
 // often it is sent, again after a crash, a drop or a reorg, the L1 executes it at most once.
-import type { Hex, LocalAccount } from "viem";
+import { hexToBytes } from "@tidemark/num";
+import { packBlob } from "@tidemark/settlement";
+import { type Hex, keccak256, type LocalAccount } from "viem";
+import { signBlobTransaction } from "./blobTransaction.ts";
 import { type L1Block, type L1Client, readBlock, readExistingBlock } from "./clients.ts";
 import { ChainError, l1Call, l1Error } from "./errors.ts";
 import {
@@ -73,6 +76,11 @@ function bumpedCeil(weiPerGas: bigint): bigint {
   return (weiPerGas * 9n + 7n) / 8n;
 }
 
+/** Nodes replace a blob transaction only when every fee doubles. */
+const doubled = (weiPerGas: bigint): bigint => 2n * weiPerGas;
+/** 131,072 blob gas at this price cost 0.00013 ETH: no reason to be replaced soon. */
+const BLOB_FEE_LEAST = 1_000_000_000n;
+
 const TRANSFER_GAS = 21_000;
 
 /** Answers of nodes that mean "I have it" or "the next round will tell": no reason to stop. */
@@ -83,6 +91,9 @@ const HARMLESS_REFUSALS = [
   /underpriced/i,
   /max fee per gas less than block base fee/i,
   /fee cap less than block base fee/i,
+  // An account has either blobs or other transactions in a node's pool: the others wait until the blobs are in a block.
+  /address already reserved/i,
+  /max fee per blob gas/i,
 ];
 
 class DurableOutbox implements TransactionOutbox {
@@ -213,7 +224,9 @@ class DurableOutbox implements TransactionOutbox {
     }
     // Under the same latest block nothing can have happened to what this process sent.
     if (this.#sentAt.get(last.hash) === head.hash) return;
-    const cannotPay = BigInt(last.maxFeePerGas) < bumpedCeil(head.baseFeePerGas);
+    const cannotPay =
+      BigInt(last.maxFeePerGas) < bumpedCeil(head.baseFeePerGas) ||
+      (last.maxFeePerBlobGas !== undefined && BigInt(last.maxFeePerBlobGas) < bumpedCeil(await this.#blobBaseFee()));
     const pooled = await this.#isPooled(last.hash);
     const stuck = pooled && head.number - last.sentAtBlock >= this.#fees.bumpAfterBlocks;
     if (cannotPay || stuck) {
@@ -234,8 +247,10 @@ class DurableOutbox implements TransactionOutbox {
   /** Makes a new attempt: the first, or one that replaces the last at a higher fee. */
   async #send(intent: Intent, head: L1Block, report?: OutboxReport): Promise<void> {
     const last = intent.attempts[intent.attempts.length - 1];
-    const least = last === undefined ? 0n : bumpedCeil(BigInt(last.maxFeePerGas));
-    const leastTip = last === undefined ? 0n : bumpedCeil(BigInt(last.maxPriorityFeePerGas));
+    const isBlob = intent.request.blobData !== undefined;
+    const bumped = isBlob ? doubled : bumpedCeil;
+    const least = last === undefined ? 0n : bumped(BigInt(last.maxFeePerGas));
+    const leastTip = last === undefined ? 0n : bumped(BigInt(last.maxPriorityFeePerGas));
     const tip = leastTip > this.#fees.tipWeiPerGas ? leastTip : this.#fees.tipWeiPerGas;
     const wanted = 2n * head.baseFeePerGas + tip;
     const maxFeePerGas = wanted > least ? wanted : least;
@@ -243,23 +258,45 @@ class DurableOutbox implements TransactionOutbox {
       if (report !== undefined) report.feeCapped++;
       return;
     }
-    const { request } = intent;
-    const raw = await this.#account.signTransaction({
-      type: "eip1559",
-      chainId: this.#client.chain.id,
-      nonce: intent.nonce,
-      to: request.to,
-      data: request.data,
-      value: BigInt(request.valueWei),
-      gas: BigInt(request.gas),
-      maxFeePerGas,
-      maxPriorityFeePerGas: tip,
-    });
-    const attempt = this.#store.addAttempt(intent, raw, maxFeePerGas, tip, head.number);
+    const attempt = await this.#sign(intent, maxFeePerGas, tip, head.number);
+    this.#store.addAttempt(intent, attempt);
     await this.#broadcast(intent, attempt, head);
     if (report === undefined) return;
     report.sent++;
     if (last !== undefined) report.bumped++;
+  }
+
+  async #sign(intent: Intent, maxFeePerGas: bigint, tip: bigint, sentAtBlock: number): Promise<Attempt> {
+    const { to, data, valueWei, gas, blobData } = intent.request;
+    const common = {
+      chainId: this.#client.chain.id,
+      nonce: intent.nonce,
+      to,
+      data,
+      gas: BigInt(gas),
+      maxFeePerGas,
+      maxPriorityFeePerGas: tip,
+    };
+    const fees = { maxFeePerGas: maxFeePerGas.toString(), maxPriorityFeePerGas: tip.toString(), sentAtBlock };
+    if (blobData === undefined) {
+      const raw = await this.#account.signTransaction({ ...common, type: "eip1559", value: BigInt(valueWei) });
+      return { hash: keccak256(raw), raw, ...fees };
+    }
+    const last = intent.attempts[intent.attempts.length - 1];
+    const least = doubled(BigInt(last?.maxFeePerBlobGas ?? BLOB_FEE_LEAST / 2n));
+    const wanted = doubled(await this.#blobBaseFee());
+    const maxFeePerBlobGas = wanted > least ? wanted : least;
+    const signed = await signBlobTransaction(this.#account, {
+      ...common,
+      valueWei: BigInt(valueWei),
+      maxFeePerBlobGas,
+      blob: packBlob(hexToBytes(blobData)),
+    });
+    return { ...signed, ...fees, maxFeePerBlobGas: maxFeePerBlobGas.toString() };
+  }
+
+  #blobBaseFee(): Promise<bigint> {
+    return l1Call("blob base fee", () => this.#client.getBlobBaseFee());
   }
 
   async #broadcast(intent: Intent, attempt: Attempt, head: L1Block): Promise<void> {

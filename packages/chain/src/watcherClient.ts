@@ -17,6 +17,7 @@ import type { ChallengeReport, DisputeClient } from "./disputeClient.ts";
 import { ChainError, l1Call } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
 import { readQueueEntries } from "./inboundReader.ts";
+import { deferredKzg } from "./kzg.ts";
 import { type RunOptions, runRounds } from "./proposer.ts";
 
 export interface WatchStatus extends WatcherVerdict {
@@ -83,7 +84,7 @@ interface FaultyBatch {
 }
 
 function freshComparison(deployment: Deployment, ports: WatcherPorts): Comparison {
-  const core = createWatcher(deployment.parameters, ports);
+  const core = createWatcher(deployment.parameters, { kzg: deferredKzg, ...ports });
   return { core, queue: [], events: [], scanned: null, claims: [], faulty: null };
 }
 

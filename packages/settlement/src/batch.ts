@@ -3,6 +3,7 @@
 
 import type { Hash } from "@tidemark/ledger";
 import { assert, bytesToHex, hexToBytes, hexToBytesInto, keccak256, keccak256Into } from "@tidemark/num";
+import { unpackBlob } from "./blob.ts";
 
 export const BATCH_VERSION = 1;
 /** The data are in the calldata of postBatch. */
@@ -209,13 +210,16 @@ export function cyclesRoot(cycles: readonly BatchCycle[]): Hash {
 // ── calldata of postBatch ──────────────────────────────────────────────────────────────────────────────────────────
 
 const SELECTOR_BYTES = 4;
-const POST_BATCH_SIGNATURE = `postBatch((${HEADER_FIELDS.map(([, type]) => type).join()}),bytes)`;
+const HEADER_TYPE = `(${HEADER_FIELDS.map(([, type]) => type).join()})`;
+const POST_BATCH_SIGNATURE = `postBatch(${HEADER_TYPE},bytes)`;
+const POST_BATCH_BLOB_SIGNATURE = `postBatchBlob(${HEADER_TYPE})`;
 
 function selectorOf(signature: string): Uint8Array {
   // Function signatures are ASCII.
   return keccak256(Uint8Array.from(signature, (character) => character.charCodeAt(0))).slice(0, SELECTOR_BYTES);
 }
 const POST_BATCH_SELECTOR = selectorOf(POST_BATCH_SIGNATURE);
+const POST_BATCH_BLOB_SELECTOR = selectorOf(POST_BATCH_BLOB_SIGNATURE);
 const OFFSET_AT = SELECTOR_BYTES + HEADER_BYTES;
 const DATA_OFFSET = HEADER_BYTES + WORD_BYTES;
 const DATA_LENGTH_AT = OFFSET_AT + WORD_BYTES;
@@ -231,6 +235,14 @@ export function encodePostBatch(header: BatchHeader, data: Uint8Array): Uint8Arr
   writeWord(DATA_OFFSET, bytes, OFFSET_AT);
   writeWord(data.length, bytes, DATA_LENGTH_AT);
   bytes.set(data, DATA_AT);
+  return bytes;
+}
+
+/** The call of postBatchBlob(header). */
+export function encodePostBatchBlob(header: BatchHeader): Uint8Array {
+  const bytes = new Uint8Array(SELECTOR_BYTES + HEADER_BYTES);
+  bytes.set(POST_BATCH_BLOB_SELECTOR, 0);
+  bytes.set(encodeHeader(header), SELECTOR_BYTES);
   return bytes;
 }
 
@@ -268,4 +280,29 @@ export function decodePostBatch(input: Uint8Array): DecodedPostBatch {
   }
   for (let i = DATA_AT + length; i < input.length; i++) if (input[i] !== 0) return fail("padding is not zero");
   return { ok: true, header, data: input.subarray(DATA_AT, DATA_AT + length) };
+}
+
+export type DecodedPost =
+  | { ok: true; header: BatchHeader; data: Uint8Array }
+  /** `element`: the blob's first element that no data have, where that is what is wrong. */
+  | { ok: false; header: BatchHeader | null; detail: string; element: number };
+
+const isSelector = (input: Uint8Array, selector: Uint8Array): boolean => selector.every((byte, i) => input[i] === byte);
+
+/** Header and data of either call. `blob` is the one of the transaction, null where it has none. Total. */
+export function decodePost(calldata: Uint8Array, blob: Uint8Array | null): DecodedPost {
+  const fail = (detail: string, header: BatchHeader | null = null, element = -1): DecodedPost => {
+    return { ok: false, header, detail, element };
+  };
+  if (!isSelector(calldata, POST_BATCH_BLOB_SELECTOR)) {
+    const call = decodePostBatch(calldata);
+    return call.ok ? call : fail(call.detail);
+  }
+  if (calldata.length !== SELECTOR_BYTES + HEADER_BYTES) return fail(`${calldata.length} bytes of calldata`);
+  const header = decodeHeader(calldata, SELECTOR_BYTES);
+  if (typeof header === "string") return fail(header);
+  if (blob === null) return fail("the transaction has no blob", header);
+  const unpacked = unpackBlob(blob, header.dataLength);
+  if (!unpacked.ok) return fail(`element ${unpacked.index} of the blob is none of data`, header, unpacked.index);
+  return { ok: true, header, data: unpacked.data };
 }

@@ -12,6 +12,7 @@ import {
 } from "@tidemark/ledger";
 import { assert, bytesToHex, keccak256 } from "@tidemark/num";
 import type { BatchCycle, BatchHeader } from "./batch.ts";
+import type { BlobOpening } from "./blob.ts";
 import { checkedAccounts } from "./checkedAccounts.ts";
 import { cyclePath } from "./cyclePath.ts";
 import { encodeWitness } from "./witness.ts";
@@ -50,7 +51,9 @@ export type Challenge =
       account: number;
       witness: Uint8Array;
     }
-  | { face: "header"; header: BatchHeader; state: StateParts };
+  | { face: "header"; header: BatchHeader; state: StateParts }
+  | { face: "blob"; header: BatchHeader; data: Uint8Array; opening: BlobOpening }
+  | { face: "blobElement"; header: BatchHeader; index: number; value: bigint; opening: BlobOpening };
 
 export interface Accusation {
   batch: number;

@@ -12,6 +12,10 @@ export interface ProposerPolicy {
   finaliseMax: number;
 }
 
+/** How a batch's data travel: its header says so, and later headers follow from it. */
+export type BatchCarrier = (batch: Batch) => Batch;
+const inCalldata: BatchCarrier = (batch) => batch;
+
 export interface PlannedPost {
   batch: Batch;
   cycles: readonly SourceCycle[];
@@ -37,6 +41,7 @@ export function planProposer(
   policy: ProposerPolicy,
   domain: number,
   flush = false,
+  carry: BatchCarrier = inCalldata,
 ): ProposerPlan {
   const nowMs = view.timestampSeconds * 1000 + 999;
   // The batch chain refuses a batch from the future of its block.
@@ -49,7 +54,7 @@ export function planProposer(
     const { count, reason } = cutBatch(pending, policy.cut, nowMs, flush);
     if (count === 0) break;
     const cycles = pending.slice(0, count);
-    const batch = buildBatch(tip, cycles, domain);
+    const batch = carry(buildBatch(tip, cycles, domain));
     posts.push({ batch, cycles, reason });
     tip = tipAfter(batch.header);
     pending = pending.slice(count);

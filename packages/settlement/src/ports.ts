@@ -20,6 +20,8 @@ export interface PostedBatch {
   /** From the event of the batch chain. */
   batchHash: Hash;
   calldata: Uint8Array;
+  /** The transaction's first blob, shown to have the versioned hash that the transaction names; null where it has none. */
+  blob: Uint8Array | null;
   floorSeconds: number;
   blockNumber: number;
   blockHash: Hash;

@@ -6,6 +6,7 @@ import {
   type Batch,
   type BatchHeader,
   cyclesRoot,
+  DATA_MODE_BLOB,
   DATA_MODE_CALLDATA,
   encodeBatchData,
   genesisBatchHash,
@@ -61,6 +62,12 @@ export function inboundEntriesOf(payload: Uint8Array): Uint8Array[] {
   for (let left = reader.u8(); left > 0; left--) entries.push(reader.bytes(reader.u16()));
   reader.end();
   return entries;
+}
+
+/** The same batch with its data in the blob of that versioned hash. */
+export function inBlob(batch: Batch, versionedHash: Hash): Batch {
+  const header = { ...batch.header, dataMode: DATA_MODE_BLOB, dataHash: versionedHash };
+  return { ...batch, header, batchHash: hashHeader(header) };
 }
 
 /** The cycles are the venue's own, so what does not continue the tip is a bug of the caller. */

@@ -17,13 +17,16 @@ import {
   type BatchHeader,
   CYCLE_HEAD_BYTES,
   cyclesRoot,
+  DATA_MODE_BLOB,
   DATA_MODE_CALLDATA,
   decodeBatchData,
-  decodePostBatch,
+  decodePost,
   hashHeader,
   POST_BATCH_DATA_AT,
 } from "./batch.ts";
-import { type Accusation, accuse, type CommittedBatch } from "./challenge.ts";
+import type { KzgPort } from "./blob.ts";
+import { blobChallenge, blobFault, isBlobHeader, type NamedBlob } from "./blobFault.ts";
+import { type Accusation, accuse, type Challenge, type CommittedBatch } from "./challenge.ts";
 import type { WatcherFault, WatcherFaultKind } from "./fault.ts";
 import type { PostedBatch, QueueEntry } from "./ports.ts";
 import { type BatchTip, genesisTip, inboundEntriesOf, tipAfter } from "./propose.ts";
@@ -41,6 +44,8 @@ export interface WatcherVerdict {
 
 export interface WatcherPorts {
   signatures: SignaturePort;
+  /** Opens blobs for challenges; without it a wrong blob is only told. */
+  kzg?: KzgPort;
 }
 
 export interface Watcher {
@@ -69,6 +74,8 @@ type Where = { batch: number; cycle: number; payload: Uint8Array; tail: Uint8Arr
 /** What a batch moved before it turned out wrong. */
 interface Begun {
   batch: CommittedBatch | null;
+  /** The blob that is not what its header says. */
+  blob: NamedBlob | null;
   cyclesCompared: number;
   cyclesEqual: number;
   cyclesByKind: Record<string, number>;
@@ -134,12 +141,18 @@ class LedgerWatcher implements Watcher {
     this.state.mark();
     const begun: Begun = {
       batch: null,
+      blob: null,
       cyclesCompared: this.#cyclesCompared,
       cyclesEqual: this.#cyclesEqual,
       cyclesByKind: { ...this.#cyclesByKind },
     };
     this.#begun = begun;
-    const call = decodePostBatch(posted.calldata);
+    const call = decodePost(posted.calldata, posted.blob);
+    const named = call.header !== null && posted.blob !== null ? { header: call.header, blob: posted.blob } : null;
+    if (named !== null && isBlobHeader(named.header)) {
+      const detail = blobFault(named);
+      if (detail !== null) return this.#failBlob(named, posted, detail);
+    }
     if (!call.ok) {
       const tail = posted.calldata.subarray(POST_BATCH_DATA_AT + CYCLE_HEAD_BYTES);
       const where = { batch, cycle: tip.nextCycle, payload: NO_BYTES, tail, later: [] };
@@ -183,10 +196,31 @@ class LedgerWatcher implements Watcher {
     return null;
   }
 
+  /** Before any cycle is looked at: what the header commits to is not what can be read. */
+  #failBlob(named: NamedBlob, posted: PostedBatch, detail: string): WatcherFault {
+    const { number, nextCycle } = this.#tip;
+    const isPosted = hashHeader(named.header) === posted.batchHash;
+    if (isPosted && this.#begun !== null) this.#begun.blob = named;
+    const where = { batch: number + 1, cycle: nextCycle, payload: NO_BYTES, tail: NO_BYTES, later: [] };
+    return this.#fail(where, { what: "data", detail }, isPosted);
+  }
+
+  #accuseBlob(named: NamedBlob): { ok: true; accusation: Accusation } | { ok: false; why: string } {
+    const { kzg } = this.#ports;
+    if (kzg === undefined) return { ok: false, why: "nothing here opens blobs" };
+    this.state.rollBack();
+    const { number: batch, cycleCount: cycleIndex } = named.header;
+    const challenges = (): Generator<Challenge> => blobChallenge(named, kzg);
+    const { parameters } = this.state;
+    return { ok: true, accusation: { batch, cycleIndex, code: 0, account: -1, parameters, challenges } };
+  }
+
   accuse(): { ok: true; accusation: Accusation } | { ok: false; why: string } {
     const fault = this.#fault;
     if (fault === null) return { ok: false, why: "every batch that was compared is right" };
     if (fault.what === "queue") return { ok: false, why: `the L1's queue is not one chain of hashes: ${fault.detail}` };
+    const blob = this.#begun?.blob ?? null;
+    if (blob !== null) return this.#accuseBlob(blob);
     const batch = this.#begun?.batch ?? null;
     if (batch === null) {
       return { ok: false, why: "the data that this L1 node shows are not the ones that the batch's header commits to" };
@@ -272,8 +306,8 @@ class LedgerWatcher implements Watcher {
       ["parent", tip.batchHash, false],
       ["preStateRoot", tip.stateRoot, false],
       ["firstCycle", tip.nextCycle, false],
-      ["dataMode", DATA_MODE_CALLDATA, false],
-      ["dataHash", ZERO_HASH, false],
+      ["dataMode", posted.blob === null ? DATA_MODE_CALLDATA : DATA_MODE_BLOB, false],
+      ["dataHash", posted.blob === null ? ZERO_HASH : header.dataHash, false],
       ["dataLength", data.length, false],
       ["postStateRoot", this.state.root(), true],
       ["timeMs", globals.timeMs, true],

@@ -15,13 +15,7 @@ import {
   readPostedBatch,
   type WatcherClient,
 } from "@tidemark/chain";
-import {
-  type CommittedBatch,
-  decodeBatchData,
-  decodePostBatch,
-  describeFault,
-  planAffirmation,
-} from "@tidemark/settlement";
+import { type CommittedBatch, decodeBatchData, decodePost, describeFault, planAffirmation } from "@tidemark/settlement";
 import { ExitCode, NodeError } from "../errors.ts";
 import { signer } from "../signatures/signer.ts";
 import { challengeFees } from "./challengeFees.ts";
@@ -56,7 +50,8 @@ async function stateBefore(watcher: WatcherClient, batch: number): Promise<Batch
 }
 
 async function contentOf(client: L1Client, event: BatchEvent): Promise<CommittedBatch> {
-  const call = decodePostBatch((await readPostedBatch(client, event)).calldata);
+  const posted = await readPostedBatch(client, event);
+  const call = decodePost(posted.calldata, posted.blob);
   const data = call.ok ? decodeBatchData(call.data) : null;
   if (!call.ok || data === null || !data.ok) {
     throw new NodeError("BATCH_WRONG", `the data of batch ${event.number} do not decode`, {

@@ -126,7 +126,7 @@ export async function challenge(flags: Record<string, unknown>): Promise<ExitCod
 
 function callJson({ challenge, gas, bytes }: PreparedChallenge): Record<string, unknown> {
   const { face } = challenge;
-  const cycle = face === "header" ? null : challenge.claim.index;
+  const cycle = face === "root" || face === "account" ? challenge.claim.index : null;
   return { face, cycle, account: face === "account" ? challenge.account : null, gas, bytes };
 }
 

@@ -11,7 +11,7 @@ import {
 } from "@tidemark/chain";
 import type { JournalReader } from "@tidemark/journal";
 import { assert } from "@tidemark/num";
-import { type BatchHeader, decodePostBatch } from "@tidemark/settlement";
+import { type BatchHeader, decodePost } from "@tidemark/settlement";
 import { kindName } from "../venue/history.ts";
 
 export interface BatchFound {
@@ -63,8 +63,8 @@ export class BatchesOnL1 {
   }
 
   async #headerOf(event: BatchEvent): Promise<{ header: BatchHeader; calldataBytes: number; postedSeconds: number }> {
-    const { calldata, blockTimestampSeconds } = await readPostedBatch(this.#client, event);
-    const call = decodePostBatch(calldata);
+    const { calldata, blob, blockTimestampSeconds } = await readPostedBatch(this.#client, event);
+    const call = decodePost(calldata, blob);
     assert(call.ok, "the contract took the batch, so it decodes");
     return { header: call.header, calldataBytes: calldata.length, postedSeconds: blockTimestampSeconds };
   }
