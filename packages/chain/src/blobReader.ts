@@ -55,7 +55,6 @@ class VerifyingBlobReader implements BlobReader {
   constructor(rpc: Rpc, options: BlobOptions) {
     this.#rpc = rpc;
     this.#options = options;
-    if (options.archivePath !== undefined) mkdirSync(options.archivePath, { recursive: true });
   }
 
   async read(request: BlobRequest): Promise<Uint8Array> {
@@ -102,8 +101,10 @@ class VerifyingBlobReader implements BlobReader {
   }
 
   async #archive(versionedHash: Hex, blob: Uint8Array): Promise<void> {
+    const { archivePath } = this.#options;
     const file = this.#fileOf(versionedHash);
-    if (file === null) return;
+    if (file === null || archivePath === undefined) return;
+    mkdirSync(archivePath, { recursive: true });
     // Several processes may keep the same blob: the content is the same.
     const partial = `${file}.${process.pid}.partial`;
     await writeFile(partial, blob);

@@ -10,6 +10,7 @@ import {
   type WatcherVerdict,
 } from "@tidemark/settlement";
 import { type BatchEvent, readBatchEvents, readPostedBatch } from "./batchReader.ts";
+import type { BlobOptions } from "./blobReader.ts";
 import { connectL1, type L1Block, type L1Client, readBlock, readExistingBlock } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { checkDeployment } from "./deploymentCheck.ts";
@@ -253,6 +254,7 @@ const END_LOOKS_MAX = 5;
 
 export interface WatchOnceOptions {
   onProgress?: (status: WatchStatus) => void;
+  blobs?: BlobOptions;
 }
 
 /** Re-executes everything that the L1 holds now. The verdict's fault, if any, names the first wrong cycle and account. */
@@ -262,7 +264,8 @@ export async function watchOnce(
   ports: WatcherPorts,
   options: WatchOnceOptions = {},
 ): Promise<WatchStatus> {
-  const client = await connectL1(l1Url, deployment.chainId);
+  const { blobs } = options;
+  const client = await connectL1(l1Url, deployment.chainId, blobs === undefined ? {} : { blobs });
   const watcher = await createWatcherClient({ client, deployment, ports });
   for (let looks = 1; ; ) {
     const status = await watcher.tick();

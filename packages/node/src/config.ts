@@ -32,6 +32,8 @@ export const configSchema = z
     cycleAgeMaxMs: positiveInteger.default(150_000),
     /** Time between two oracle reports of one underlying. */
     reportIntervalMs: positiveInteger.default(150_000),
+    /** How the data of batches reach the L1: in the transaction's calldata, or in its blob. */
+    dataMode: z.enum(["calldata", "blob"]).default("calldata"),
     /** A batch is cut at the latest after this time. */
     batchAgeMaxMs: positiveInteger.default(900_000),
     /** Stake of the sequencer in a venue that is deployed anew with test money. */

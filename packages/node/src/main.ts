@@ -36,6 +36,14 @@ const gasPriceMax = (): Option =>
     "most that is paid a gas when a batch is about to become final (default 500)",
   ).argParser(number);
 
+const beacon = (): Option =>
+  new Option(
+    "--beacon <url>",
+    "beacon API of a consensus node, to read blobs from (default: the L1's own node is asked)",
+  );
+const blobs = (): Option =>
+  new Option("--blobs <dir>", "archive of blobs, which L1 nodes forget (default: blobs beside the deployment file)");
+
 /** Runs a handler, loaded only when it is called for: `--help` stays fast. */
 async function run(load: () => Promise<Handler>, flags: Flags): Promise<void> {
   try {
@@ -84,6 +92,9 @@ function upCommand(program: Command): void {
     .option("--once", "trade for --seconds, wait until everything is final, print a summary, end")
     .option("--seconds <seconds>", "wall seconds of trading with --once (default 60)", number)
     .option("--window-seconds <seconds>", "finality window in venue seconds (default 1800)", number)
+    .addOption(
+      new Option("--data-mode <mode>", "how batches reach the L1 (default calldata)").choices(["calldata", "blob"]),
+    )
     .option("--flow <factor>", "how much is traded, relative to the default (default 1)", number)
     .option("--out <dir>", "leave deployment file, L1 state, journal and summary here")
     .addOption(json())
@@ -99,6 +110,8 @@ function verificationCommands(program: Command): void {
     .addOption(l1())
     .addOption(l1State())
     .addOption(deployment())
+    .addOption(beacon())
+    .addOption(blobs())
     .option("--once", "check what is posted now and end; challenges nothing")
     .addOption(keyFile())
     .addOption(outbox())
@@ -113,6 +126,8 @@ function verificationCommands(program: Command): void {
     .addOption(l1())
     .addOption(l1State())
     .addOption(deployment())
+    .addOption(beacon())
+    .addOption(blobs())
     .addOption(keyFile())
     .addOption(outbox())
     .addOption(gasPriceMax())
@@ -128,6 +143,8 @@ function verificationCommands(program: Command): void {
     .addOption(l1())
     .addOption(l1State())
     .addOption(deployment())
+    .addOption(beacon())
+    .addOption(blobs())
     .addOption(keyFile())
     .addOption(outbox())
     .addOption(gasPriceMax())
@@ -174,6 +191,7 @@ function lookCommands(program: Command): void {
     .requiredOption("--data-dir <dir>")
     .requiredOption("--l1 <url>")
     .option("--batch-age-max-ms <ms>", "", number)
+    .option("--data-mode <mode>")
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
 }
 
@@ -200,6 +218,8 @@ function receiptCommands(program: Command): void {
     .addOption(l1())
     .addOption(l1State())
     .addOption(deployment())
+    .addOption(beacon())
+    .addOption(blobs())
     .addOption(json())
     .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
   receipts

@@ -5,6 +5,7 @@ import {
   type AffirmResult,
   affirmBatch,
   type BatchEvent,
+  blobProofOf,
   connectL1,
   createWatcherClient,
   FEE_POLICY_DEFAULT,
@@ -16,6 +17,7 @@ import {
   type WatcherClient,
 } from "@tidemark/chain";
 import { type CommittedBatch, decodeBatchData, decodePost, describeFault, planAffirmation } from "@tidemark/settlement";
+import { blobOptions } from "../blobOptions.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { signer } from "../signatures/signer.ts";
 import { challengeFees } from "./challengeFees.ts";
@@ -49,7 +51,7 @@ async function stateBefore(watcher: WatcherClient, batch: number): Promise<Batch
   }
 }
 
-async function contentOf(client: L1Client, event: BatchEvent): Promise<CommittedBatch> {
+async function contentOf(client: L1Client, event: BatchEvent): Promise<CommittedBatch & { data: Uint8Array }> {
   const posted = await readPostedBatch(client, event);
   const call = decodePost(posted.calldata, posted.blob);
   const data = call.ok ? decodeBatchData(call.data) : null;
@@ -58,7 +60,7 @@ async function contentOf(client: L1Client, event: BatchEvent): Promise<Committed
       exitCode: ExitCode.invariantBroken,
     });
   }
-  return { header: call.header, cycles: data.cycles };
+  return { header: call.header, cycles: data.cycles, data: call.data };
 }
 
 function bar(done: number, all: number): string {
@@ -94,7 +96,7 @@ export async function affirm(flags: Record<string, unknown>): Promise<ExitCode> 
   const deployment = await readDeployment(String(flags["deployment"]));
   const l1 = await openFlaggedL1(flags);
   try {
-    const client = await connectL1(l1.url, deployment.chainId);
+    const client = await connectL1(l1.url, deployment.chainId, { blobs: blobOptions(flags) });
     const ports = { signatures: signer };
     const watcher = await createWatcherClient({ client, deployment, ports, lastBatch: batch - 1 });
     const event = await stateBefore(watcher, batch);
@@ -111,6 +113,7 @@ export async function affirm(flags: Record<string, unknown>): Promise<ExitCode> 
       batch: content,
       state,
       ports,
+      blob: () => blobProofOf(content.header, content.data),
       pause: () => pause(client, l1),
       onProgress: showProgress,
     });

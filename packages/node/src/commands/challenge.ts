@@ -16,6 +16,7 @@ import {
 } from "@tidemark/chain";
 import { type Accusation, describeFault } from "@tidemark/settlement";
 import { type Address, zeroAddress } from "viem";
+import { blobOptions } from "../blobOptions.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { signer } from "../signatures/signer.ts";
 import { challengeFees } from "./challengeFees.ts";
@@ -89,7 +90,7 @@ export async function challenge(flags: Record<string, unknown>): Promise<ExitCod
   const deployment = await readDeployment(String(flags["deployment"]));
   const l1 = await openFlaggedL1(flags);
   try {
-    const client = await connectL1(l1.url, deployment.chainId);
+    const client = await connectL1(l1.url, deployment.chainId, { blobs: blobOptions(flags) });
     const watcher = await createWatcherClient({ client, deployment, ports: { signatures: signer } });
     const status = await compareUpTo(watcher, batch, flags["json"] === true);
     const { fault } = status;

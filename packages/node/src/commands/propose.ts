@@ -8,6 +8,7 @@ import {
   runRounds,
 } from "@tidemark/chain";
 import { openJournalReader } from "@tidemark/journal";
+import { blobsIn } from "../blobOptions.ts";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
 import { cycleSourceOf } from "../cycleSource.ts";
 import { existingDataFolder } from "../dataFolder.ts";
@@ -24,7 +25,7 @@ export async function propose(flags: Record<string, unknown>): Promise<ExitCode>
   const folder = existingDataFolder(String(flags["dataDir"]));
   for (const processId of proposersOf(folder.path) ?? []) await endProcess(processId);
   const deployment = await readDeployment(folder.deployment);
-  const client = await connectL1(String(flags["l1"]), deployment.chainId);
+  const client = await connectL1(String(flags["l1"]), deployment.chainId, { blobs: blobsIn(folder.path) });
   const reader = openJournalReader(folder.journal);
   const ageMaxMs = Number(flags["batchAgeMaxMs"] ?? PROPOSER_POLICY_DEFAULT.cut.ageMaxMs);
   const proposer = await createProposer({
@@ -33,6 +34,7 @@ export async function propose(flags: Record<string, unknown>): Promise<ExitCode>
     account: developmentAccount("proposer"),
     source: cycleSourceOf(reader),
     path: folder.proposer,
+    inBlobs: flags["dataMode"] === "blob",
     policy: { ...PROPOSER_POLICY_DEFAULT, cut: { ...PROPOSER_POLICY_DEFAULT.cut, ageMaxMs } },
   });
   let flush = false;

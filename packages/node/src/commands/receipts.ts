@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { connectL1, type Deployment, type L1Client, readDeployment } from "@tidemark/chain";
 import { type Address, isAddress } from "viem";
+import { blobOptions } from "../blobOptions.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { claimedBefore, collectDamages, sendClaims } from "../receipts/court.ts";
 import { type ReceiptFile, readReceiptFile, writeReceiptFile } from "../receipts/file.ts";
@@ -63,7 +64,7 @@ interface Opened {
 async function openL1(flags: Flags): Promise<Opened> {
   const deployment = await readDeployment(String(flags["deployment"]));
   const { url, stop } = await openFlaggedL1(flags);
-  return { client: await connectL1(url, deployment.chainId), deployment, stop };
+  return { client: await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) }), deployment, stop };
 }
 
 function requireSameVenue(file: ReceiptFile, deployment: Deployment): void {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectL1, type Deployment, type L1Client, startEmbeddedL1 } from "@tidemark/chain";
 import { importJournal, type JournalReader, openJournalReader } from "@tidemark/journal";
+import { blobsIn } from "../blobOptions.ts";
 import { l1FileSchema, readJsonFile } from "../dataFolder.ts";
 import { SLOTS_IN_AN_EPOCH } from "../venue/l1.ts";
 
@@ -43,7 +44,7 @@ export async function openL1Of(folder: string, deployment: Deployment): Promise<
   const known = readJsonFile(join(folder, "l1.json"), l1FileSchema);
   if (known !== null) {
     try {
-      const client = await connectL1(known.url, deployment.chainId, { retryCount: 0 });
+      const client = await connectL1(known.url, deployment.chainId, { retryCount: 0, blobs: blobsIn(folder) });
       // Another venue's node may listen there by now.
       if ((await client.getCode({ address: deployment.batchChain })) !== undefined)
         return { client, from: "live", done: async () => undefined };
@@ -59,5 +60,9 @@ export async function openL1Of(folder: string, deployment: Deployment): Promise<
     slotsInAnEpoch: SLOTS_IN_AN_EPOCH,
     endsWithProcess: true,
   });
-  return { client: await connectL1(embedded.url, deployment.chainId), from: "state file", done: () => embedded.stop() };
+  return {
+    client: await connectL1(embedded.url, deployment.chainId, { blobs: blobsIn(folder) }),
+    from: "state file",
+    done: () => embedded.stop(),
+  };
 }

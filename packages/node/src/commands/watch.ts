@@ -10,6 +10,7 @@ import {
   watchOnce,
 } from "@tidemark/chain";
 import { describeFault } from "@tidemark/settlement";
+import { blobOptions } from "../blobOptions.ts";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
 import { ExitCode } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
@@ -33,7 +34,7 @@ export async function watch(flags: Record<string, unknown>): Promise<ExitCode> {
   const ports = { signatures: signer };
   const { url, stop } = await openFlaggedL1(flags);
   try {
-    if (flags["once"] === true) return await once(url, deployment, ports, flags["json"] === true);
+    if (flags["once"] === true) return await once(url, deployment, ports, flags);
     return await follow(url, deployment, ports, flags);
   } finally {
     await stop();
@@ -43,8 +44,15 @@ export async function watch(flags: Record<string, unknown>): Promise<ExitCode> {
 type Deployment = Awaited<ReturnType<typeof readDeployment>>;
 type Ports = { signatures: Signer };
 
-async function once(url: string, deployment: Deployment, ports: Ports, json: boolean): Promise<ExitCode> {
+async function once(
+  url: string,
+  deployment: Deployment,
+  ports: Ports,
+  flags: Record<string, unknown>,
+): Promise<ExitCode> {
+  const json = flags["json"] === true;
   const status = await watchOnce(url, deployment, ports, {
+    blobs: blobOptions(flags),
     onProgress: (progress) => {
       if (!json) process.stderr.write(`${progressLine(progress)}\n`);
     },
@@ -88,7 +96,7 @@ async function follow(
   flags: Record<string, unknown>,
 ): Promise<ExitCode> {
   const ipc = flags["ipc"] === true;
-  const client = await connectL1(url, deployment.chainId);
+  const client = await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) });
   const dispute = await challengerOf(client, deployment, flags);
   const challenging = dispute === null ? {} : { dispute };
   const watcher = await createWatcherClient({ client, deployment, ports, collectClaims: ipc, ...challenging });

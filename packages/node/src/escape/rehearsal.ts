@@ -34,6 +34,7 @@ import {
   escapeTable,
 } from "@tidemark/settlement";
 import { encodeFunctionData, type LocalAccount } from "viem";
+import { blobsIn } from "../blobOptions.ts";
 import { l1FileSchema, type RunFile, readJsonFile, runFileSchema, writeFileWhole } from "../dataFolder.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { oracleKeys } from "../venue/contracts.ts";
@@ -328,7 +329,7 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalRepo
       endsWithProcess: true,
     });
     try {
-      const client = await connectL1(l1.url, deployment.chainId);
+      const client = await connectL1(l1.url, deployment.chainId, { blobs: blobsIn(folder) });
       const run = readJsonFile(join(copy, "run.json"), runFileSchema);
       const report = await new Rehearsal(options, l1, client, deployment, run).run();
       if (options.out !== undefined) await writeOut(resolve(options.out), copy, l1, report);

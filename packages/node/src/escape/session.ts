@@ -10,6 +10,7 @@ import {
 } from "@tidemark/chain";
 import type { Hex, LocalAccount } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
+import { blobOptions } from "../blobOptions.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 
 export interface Session {
@@ -48,7 +49,7 @@ function senderOf(flags: Record<string, unknown>): LocalAccount {
 export async function openSession(flags: Record<string, unknown>): Promise<Session> {
   const sender = senderOf(flags);
   const deployment = await readDeployment(String(flags["deployment"]));
-  const client = await connectL1(String(flags["l1"]), deployment.chainId);
+  const client = await connectL1(String(flags["l1"]), deployment.chainId, { blobs: blobOptions(flags) });
   await checkDeployment(client, deployment);
   return { client, deployment, sender };
 }

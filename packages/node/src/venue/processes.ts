@@ -41,7 +41,10 @@ export class Processes {
     this.#proposer = startChild({
       ...common,
       name: "proposer",
-      args: ["propose", "--data-dir", folder.path, "--l1", l1Url, "--batch-age-max-ms", String(config.batchAgeMaxMs)],
+      args: [
+        ...["propose", "--data-dir", folder.path, "--l1", l1Url],
+        ...["--batch-age-max-ms", String(config.batchAgeMaxMs), "--data-mode", config.dataMode],
+      ],
     });
     this.#watcher = startChild({
       ...common,

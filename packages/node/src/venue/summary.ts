@@ -1,9 +1,10 @@
 // What a finished run says about itself, and what it leaves behind for somebody who does not trust it.
-import { mkdirSync, rmSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { copyFile, cp } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { writeDeployment } from "@tidemark/chain";
 import { exportJournal } from "@tidemark/journal";
+import { blobsIn } from "../blobOptions.ts";
 import { writeFileWhole } from "../dataFolder.ts";
 import { usdc } from "../display.ts";
 import { conservationGap, statusJson } from "../status.ts";
@@ -109,6 +110,11 @@ export async function writeOut(venue: Venue, summary: Summary, out: string): Pro
   await l1.embedded.dumpState(join(directory, "l1-state.json"));
   await journal.durable();
   await receipts.copyTo(join(directory, "receipts"));
+  // The state of the L1 is without them, as its nodes are after a while.
+  const { archivePath } = blobsIn(folder.path);
+  if (archivePath !== undefined && existsSync(archivePath)) {
+    await cp(archivePath, join(directory, "blobs"), { recursive: true });
+  }
   rmSync(join(directory, "journal.bin"), { force: true });
   await exportJournal(journal, join(directory, "journal.bin"));
   await copyFile(folder.run, join(directory, "run.json"));
