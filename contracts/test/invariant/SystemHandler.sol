@@ -235,8 +235,13 @@ contract SystemHandler is SystemBatches {
     function close() public {
         if (escape.phase() != EscapePhase.CLOSABLE) return;
         uint256 assets = pool.totalAssets();
+        uint256 vault = usdc.balanceOf(address(custody));
+        uint256 registered = escape.currentBooks().registered;
+        uint256 missing = registered > vault ? registered - vault : 0;
         escape.close();
-        coveredEscape += assets - pool.totalAssets();
+        uint256 paid = assets - pool.totalAssets();
+        vm.assertEq(paid, missing < assets ? missing : assets, "the pool covers the shortfall, no more");
+        coveredEscape += paid;
     }
 
     /// @notice Pays anything twice: the second payment must be refused.
@@ -278,6 +283,34 @@ contract SystemHandler is SystemBatches {
 
     function challenger() external view returns (address) {
         return users[0];
+    }
+
+    /// @notice What happened, as `name=count` pairs.
+    function reached() external view returns (string memory) {
+        string memory batches = string.concat(
+            pair("posts", posts),
+            pair("frauds", frauds),
+            pair("refusedPosts", refusedPosts),
+            pair("convictions", convictions),
+            pair("lateConvictions", lateConvictions),
+            pair("acquittals", acquittals),
+            pair("proven", proven),
+            pair("finals", finals)
+        );
+        return string.concat(
+            batches,
+            pair("claims", claims),
+            pair("covers", covers),
+            pair("holds", holds),
+            pair("freezes", freezes),
+            pair("anchors", anchors),
+            pair("registrations", registrations),
+            pair("payments", payments)
+        );
+    }
+
+    function pair(string memory name, uint256 count) private pure returns (string memory) {
+        return string.concat(name, "=", vm.toString(count), " ");
     }
 
     function finalHashOf(uint64 number) external view returns (bytes32) {
