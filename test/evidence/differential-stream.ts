@@ -101,18 +101,6 @@ const count = (counts: Counts, key: string): void => {
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
 
-/** Loans that end with the next cycle: a judged stream applies to the ledger alone. */
-class Loans {
-  readonly #open: (() => void)[] = [];
-
-  add(undo: () => void): void {
-    this.#open.push(undo);
-  }
-  end(): void {
-    for (const undo of this.#open.splice(0)) undo();
-  }
-}
-
 /** Counts verdicts by kind and code, and the states of the world. */
 function counted(
   counts: Counts,
@@ -136,7 +124,6 @@ function counted(
 
 export class CountedStream extends JudgedStream {
   readonly counts: Counts = {};
-  readonly #loans = new Loans();
   readonly #kinds: ReadonlyMap<number, string>;
   #isApplying = false;
 
@@ -150,18 +137,12 @@ export class CountedStream extends JudgedStream {
     this.#isApplying = true;
     const verdict = counted(this.counts, this.venue, payload, () => super.apply(payload), this.#kinds);
     this.#isApplying = false;
-    this.#loans.end();
     return verdict;
   }
 
   /** Whether what was thrown came from the ledger, which never may, and not from a recipe. */
   get isBroken(): boolean {
     return this.#isApplying;
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.add(() => this.shiftCash(to, from, amount));
   }
 }
 
@@ -208,7 +189,6 @@ export class ExtremeStream extends CountedStream {
 
 export class CountedWideStream extends JudgedWideStream {
   readonly counts: Counts = {};
-  readonly #loans = new Loans();
   readonly #kinds: ReadonlyMap<number, string>;
 
   constructor(random: Random, judge: Judge, kinds: ReadonlyMap<number, string>) {
@@ -219,13 +199,7 @@ export class CountedWideStream extends JudgedWideStream {
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const payload = payloadOf(cycle);
     const verdict = counted(this.counts, this.venue, payload, () => super.apply(payload), this.#kinds);
-    this.#loans.end();
     return verdict;
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.add(() => this.shiftCash(to, from, amount));
   }
 }
 

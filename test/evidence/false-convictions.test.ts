@@ -8,7 +8,7 @@ import { afterAll, expect, test } from "vitest";
 import { Random } from "../../packages/ledger/test/random.ts";
 import { challengeData, claimOf, previousOf, refusalName } from "./challenges.ts";
 import { compiledContract } from "./compile.ts";
-import { L1Stream, type PostedCycles, postSound, type SoundCycle, sourceCyclesOf } from "./history.ts";
+import { L1Stream, type PostedCycles, postSound, registerChanged, type SoundCycle, sourceCyclesOf } from "./history.ts";
 import { hostileChallenge, randomTarget, soundChallenge, type Target } from "./hostile.ts";
 import { CHALLENGE_GAS, EvidenceL1, type ReadCall } from "./l1.ts";
 import { nextCycle } from "./recipes.ts";
@@ -205,20 +205,24 @@ async function attemptsOn(l1: EvidenceL1, all: PostedCycles[], seed: number, rec
 async function controls(l1: EvidenceL1, cycles: readonly SoundCycle[], record: UnitRecord): Promise<void> {
   const { domain } = l1.deployment.parameters;
   await l1.queue(cycles.flatMap(({ entries }) => entries));
-  const cases = cycles.map((_, index) => {
+  await registerChanged(l1, cycles);
+  const places = cycles.flatMap(({ moved }, index) => (moved === null ? [index] : []));
+  const cases = places.map((index) => {
     const wrong = cycles.map((cycle, i) =>
       i === index ? { ...cycle, postRoot: `0x${"5a".repeat(32)}` as const } : cycle,
     );
     const batch = buildBatch(l1.tip, sourceCyclesOf(l1.tip, wrong), domain);
     const challenge = soundChallenge({ posted: { batch, cycles: wrong }, index, account: null });
-    return { calls: [l1.postCall(batch), l1.challengeCall(challengeData(challenge))] };
+    return { calls: [l1.postCall(batch), l1.challengeCall(challengeData(challenge))], timeMs: batch.header.timeMs };
   });
   const outcomes = await l1.simulate(cases);
   outcomes.forEach(([post, conviction], i) => {
     if (post?.ok === true && conviction?.ok === true) return;
     const failed = post?.ok === true ? conviction : post;
     const why = refusalName(failed?.data ?? "", failed?.error);
-    throw new Error(`control: a wrong root after a ${cycles[i]?.name} cycle was not convicted: ${why}`);
+    throw new Error(
+      `control: a wrong root after a ${cycles[places[i] as number]?.name} cycle was not convicted: ${why}`,
+    );
   });
   count(record, "control: wrong batches convicted", outcomes.length);
 }
@@ -233,7 +237,7 @@ async function oneUnit(seed: number, record: UnitRecord): Promise<void> {
       if (cycle !== null) stream.apply(cycle);
     }
     const posted: PostedCycles[] = [];
-    const cycles = stream.kept;
+    const cycles = stream.kept.sound;
     for (let from = 0; from < cycles.length; from += CYCLES_PER_BATCH) {
       const part = cycles.slice(from, from + CYCLES_PER_BATCH);
       if (from + CYCLES_PER_BATCH < cycles.length) posted.push(await postSound(l1, part));

@@ -8,6 +8,7 @@ import {
   type Hash,
   type InboundEntry,
   type LedgerState,
+  type ParameterSet,
 } from "@tidemark/ledger";
 import {
   accountFaultCells,
@@ -18,6 +19,7 @@ import {
   encodeWitness,
   inboundEntriesOf,
   isCheckedEverywhere,
+  kindNameOf,
   rootFaultCells,
   type SourceCycle,
   type WitnessCells,
@@ -41,13 +43,34 @@ export interface SoundCycle {
   accountWitnesses: Map<number, Uint8Array>;
   /** Well proven, but of one cell less or of some more than the fault needs. */
   otherWitnesses: { class: string; account: number | null; witness: Uint8Array }[];
-  /** Entries of the queue that it consumed. */
+  /** Entries of the queue that it consumed, and how each ended. */
   entries: Uint8Array[];
+  outcomes: number[];
   /**
    * What a hand did to the state before the cycle; null = nothing. Such a cycle's root does not follow from the root before it:
    * nobody challenges it, and who re-executes moves the same.
    */
   moved: ((state: LedgerState) => void) | null;
+  /** The set that it made the state's; null = as before. */
+  changedParameters: ParameterSet | null;
+}
+
+/** A cycle that the ledger refused, and where in the history. */
+export interface RefusedCycle {
+  kind: Cycle["kind"] | null;
+  payload: Uint8Array;
+  code: number;
+  preStateRoot: Hash;
+  /** Of the root's fault; null for bytes that are no cycle. */
+  rootWitness: Uint8Array | null;
+  /** Cycles kept before it. */
+  at: number;
+}
+
+/** What a stream leaves behind for the L1. */
+export interface Kept {
+  sound: SoundCycle[];
+  refused: RefusedCycle[];
 }
 
 const payloadOf = (cycle: Cycle | Uint8Array): Uint8Array => (cycle instanceof Uint8Array ? cycle : encodeCycle(cycle));
@@ -126,16 +149,16 @@ function mover(from: number, to: number, amount: number): (state: LedgerState) =
 }
 
 /** The same hand moves cash on the L1: by a cycle that anybody could have queued, and the root of the state that it met. */
-function keepMoved(stream: Stream, kept: SoundCycle[], moved: (state: LedgerState) => void, choices: Random): void {
+function keepMoved(stream: Stream, kept: Kept, moved: (state: LedgerState) => void, choices: Random): void {
   moved(stream.state);
   const timeMs = at(Math.max(stream.venue.timeMs, stream.state.globals.timeMs));
   const entry: InboundEntry = { type: "forcedLiquidation", account: account(UNKNOWN) };
   if (!keep(stream, kept, { kind: "inbound", timeMs, entries: [entry] }, choices).ok) throw new Error("moving cash");
-  (kept.at(-1) as SoundCycle).moved = moved;
+  (kept.sound.at(-1) as SoundCycle).moved = moved;
 }
 
 /** Applies to the ledger alone and keeps what was accepted. */
-function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, choices: Random): CycleVerdict {
+function keep(stream: Stream, kept: Kept, cycle: Cycle | Uint8Array, choices: Random): CycleVerdict {
   const payload = payloadOf(cycle);
   const { state } = stream;
   const decoding = decodeCycle(payload, state.parameters.domain);
@@ -143,7 +166,11 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
   const witnesses = decoding.ok ? witnessesOf(state, decoding.cycle, choices) : null;
   const verdict = stream.venue.applyPayload(payload);
   if (!verdict.ok) {
-    Coverage.add(stream.coverage.codes, verdict.rejection.code);
+    const { code } = verdict.rejection;
+    Coverage.add(stream.coverage.codes, code);
+    const rootWitness = witnesses?.rootWitness ?? null;
+    const kind = kindNameOf(payload);
+    kept.refused.push({ kind, payload, code, preStateRoot, rootWitness, at: kept.sound.length });
     return verdict;
   }
   if (!decoding.ok || witnesses === null) throw new Error("an undecodable payload was accepted");
@@ -151,7 +178,7 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
   Coverage.add(stream.coverage.accepted, name);
   for (const { code } of verdict.outcomes) Coverage.add(stream.coverage.outcomes, code);
   const entries = inboundEntriesOf(payload);
-  kept.push({
+  kept.sound.push({
     kind: CycleKind[name],
     name,
     timeMs,
@@ -160,15 +187,16 @@ function keep(stream: Stream, kept: SoundCycle[], cycle: Cycle | Uint8Array, cho
     postRoot: verdict.root,
     ...witnesses,
     entries,
+    outcomes: verdict.outcomes.map(({ code }) => code),
     moved: null,
+    changedParameters: name === "admin" ? state.parameters : null,
   });
   return verdict;
 }
 
 export class L1Stream extends Stream {
-  readonly kept: SoundCycle[] = [];
+  readonly kept: Kept = { sound: [], refused: [] };
   readonly #choices = new Random(7);
-  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
@@ -176,24 +204,18 @@ export class L1Stream extends Stream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const verdict = keep(this, this.kept, cycle, this.#choices);
-    for (const undo of this.#loans.splice(0)) undo();
+    this.undoLoans();
     return verdict;
   }
 
   override shiftCash(from: number, to: number, amount: number): void {
     if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 
 export class L1WideStream extends WideStream {
-  readonly kept: SoundCycle[] = [];
+  readonly kept: Kept = { sound: [], refused: [] };
   readonly #choices = new Random(7);
-  readonly #loans: (() => void)[] = [];
 
   constructor(random: Random, l1: EvidenceL1) {
     super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
@@ -201,17 +223,12 @@ export class L1WideStream extends WideStream {
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
     const verdict = keep(this, this.kept, cycle, this.#choices);
-    for (const undo of this.#loans.splice(0)) undo();
+    this.undoLoans();
     return verdict;
   }
 
   override shiftCash(from: number, to: number, amount: number): void {
     if (from !== to && amount !== 0) keepMoved(this, this.kept, mover(from, to, amount), this.#choices);
-  }
-
-  override lendCash(from: number, to: number, amount: number): void {
-    this.shiftCash(from, to, amount);
-    this.#loans.push(() => this.shiftCash(to, from, amount));
   }
 }
 
@@ -233,10 +250,27 @@ export interface PostedCycles {
   cycles: readonly SoundCycle[];
 }
 
+/** The dispute contract finds every parameter set that these cycles made the state's. */
+export async function registerChanged(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<void> {
+  for (const { changedParameters } of cycles) {
+    if (changedParameters !== null) await l1.registerParameters(changedParameters);
+  }
+}
+
+const queued = new WeakSet<SoundCycle>();
+
+/** What the cycles consume goes into the queue, once. */
+export async function queueFor(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<void> {
+  const fresh = cycles.filter((cycle) => !queued.has(cycle));
+  await l1.queue(fresh.flatMap(({ entries }) => entries));
+  for (const cycle of fresh) queued.add(cycle);
+}
+
 /** Posts sound cycles as one batch; what they consume goes into the queue first. */
 export async function postSound(l1: EvidenceL1, cycles: readonly SoundCycle[]): Promise<PostedCycles> {
-  await l1.queue(cycles.flatMap(({ entries }) => entries));
+  await queueFor(l1, cycles);
   const batch = buildBatch(l1.tip, sourceCyclesOf(l1.tip, cycles), l1.deployment.parameters.domain);
   await l1.post(batch);
+  await registerChanged(l1, cycles);
   return { batch, cycles };
 }

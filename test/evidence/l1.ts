@@ -5,16 +5,22 @@ import {
   type Deployment,
   deployVenue,
   developmentAccount,
+  disputeAbi,
   type EmbeddedL1,
   type L1Client,
+  parameterStoreAbi,
+  parameterStoreBytecode,
+  stakeRegistryAbi,
   startEmbeddedL1,
+  testUsdcAbi,
   transactAll,
 } from "@tidemark/chain";
-import { LedgerState } from "@tidemark/ledger";
+import { encodeParameters, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type Batch, type BatchTip, encodePostBatch, genesisTip, tipAfter } from "@tidemark/settlement";
 import {
   type Address,
+  encodeDeployData,
   encodeFunctionData,
   type Hex,
   type LocalAccount,
@@ -71,6 +77,39 @@ function queueSlots(custody: CompiledContract): QueueSlots {
   };
 }
 
+function frozenSlot(custody: CompiledContract): { slot: Hex; offset: number } {
+  const found = custody.storage.find(({ label }) => label === "frozen");
+  if (found === undefined) throw new Error("Custody has no flag frozen");
+  return { slot: numberToHex(BigInt(found.slot), { size: 32 }), offset: found.offset };
+}
+
+const STAKE_MICRO_USDC = 10n ** 15n;
+
+/** A stake that pays for every conviction of the run. */
+async function stakeForMany(
+  client: L1Client,
+  deployment: Deployment,
+  payer: LocalAccount,
+  proposer: Address,
+  mine: () => Promise<void>,
+): Promise<void> {
+  const { token, stakeRegistry } = deployment;
+  const tokenCall = (functionName: "mint" | "approve", to: Address): Hex =>
+    encodeFunctionData({ abi: testUsdcAbi, functionName, args: [to, STAKE_MICRO_USDC] });
+  const args = [proposer, STAKE_MICRO_USDC] as const;
+  const deposit = encodeFunctionData({ abi: stakeRegistryAbi, functionName: "depositFor", args });
+  const common = { sender: payer, gas: 500_000n, what: "stake" };
+  await transactAll(
+    client,
+    [
+      { ...common, to: token, data: tokenCall("mint", payer.address) },
+      { ...common, to: token, data: tokenCall("approve", stakeRegistry) },
+      { ...common, to: stakeRegistry, data: deposit },
+    ],
+    { mine },
+  );
+}
+
 /** One call of a simulated block, with the answer of a transaction. */
 export interface SimulatedCall {
   from: Address;
@@ -92,6 +131,9 @@ export interface SimulatedAnswer {
 export interface Simulation {
   calls: readonly SimulatedCall[];
   code?: { address: Address; code: Hex };
+  storage?: { address: Address; slot: Hex; value: Hex };
+  /** The block's time is not before it. */
+  timeMs?: number;
 }
 
 interface RpcSimulatedCall {
@@ -112,6 +154,7 @@ export class EvidenceL1 {
   tip: BatchTip;
   readonly #writer = compiledContract("contracts/test/support/QueueWriter.sol", "QueueWriter");
   readonly #slots = queueSlots(compiledContract("contracts/src/custody/Custody.sol", "Custody"));
+  readonly #frozen = frozenSlot(compiledContract("contracts/src/custody/Custody.sol", "Custody"));
   #nowSeconds: number;
 
   private constructor(l1: EmbeddedL1, client: L1Client, deployment: Deployment, nowSeconds: number) {
@@ -143,8 +186,11 @@ export class EvidenceL1 {
       windowSeconds: 86_400,
       bondWei: BOND_WEI,
       forcedPeriodSeconds: 3_600,
+      // Every conviction empties the set of proposers: the next second is open to whoever has a stake.
+      turnSeconds: 1,
       mine,
     });
+    await stakeForMany(client, deployment, deployer, proposer.address, mine);
     return new EvidenceL1(l1, client, deployment, nowSeconds);
   }
 
@@ -155,6 +201,11 @@ export class EvidenceL1 {
 
   stop(): Promise<void> {
     return this.l1.stop();
+  }
+
+  /** Time of the next block at the earliest. */
+  get nextSeconds(): number {
+    return this.#nowSeconds + 1;
   }
 
   /** A block whose time is not before `timeMs`. */
@@ -200,6 +251,26 @@ export class EvidenceL1 {
     return receipt as TransactionReceipt;
   }
 
+  /** Places a changed parameter set where the dispute contract finds it, as anybody may. */
+  async registerParameters(parameters: ParameterSet): Promise<void> {
+    const { challenger } = this;
+    const args = [bytesToHex(encodeParameters(parameters))] as const;
+    const data = encodeDeployData({ abi: parameterStoreAbi, bytecode: parameterStoreBytecode, args });
+    const mine = { mine: () => this.mine() };
+    const creation = { sender: challenger, data, gas: QUEUE_GAS, what: "parameter store" };
+    const [receipt] = await transactAll(this.client, [creation], mine);
+    const store = receipt?.contractAddress;
+    if (store === undefined || store === null) throw new Error("no parameter store");
+    const call = encodeFunctionData({ abi: disputeAbi, functionName: "registerParameters", args: [store] });
+    await this.send({
+      sender: challenger,
+      to: this.deployment.dispute,
+      data: call,
+      gas: QUEUE_GAS,
+      what: "registration",
+    });
+  }
+
   /** Posts the batch and continues from it. @throws ChainError when the batch chain refuses it */
   async post(batch: Batch, timeMs = batch.header.timeMs): Promise<TransactionReceipt> {
     const receipt = await this.send({
@@ -238,6 +309,15 @@ export class EvidenceL1 {
     return answers;
   }
 
+  /** Storage of the custody with its queue as it is and the venue frozen. */
+  async frozenStorage(): Promise<NonNullable<Simulation["storage"]>> {
+    const { slot, offset } = this.#frozen;
+    const address = this.deployment.custody;
+    const word = (await this.client.getStorageAt({ address, slot })) ?? "0x0";
+    const value = BigInt(word) | (1n << BigInt(8 * offset));
+    return { address, slot, value: numberToHex(value, { size: 32 }) };
+  }
+
   /** The proposer's call that posts the batch. */
   postCall(batch: Batch): SimulatedCall {
     const data = bytesToHex(encodePostBatch(batch.header, batch.data));
@@ -250,10 +330,14 @@ export class EvidenceL1 {
 
   /** Each in a block of its own after the latest, by eth_simulateV1: thousands of batches can be tried after one parent. */
   async simulate(simulations: readonly Simulation[]): Promise<SimulatedAnswer[][]> {
-    const requests = simulations.map(({ calls, code }, id) => {
-      const stateOverrides = code === undefined ? {} : { [code.address]: { code: code.code } };
+    const requests = simulations.map(({ calls, code, storage, timeMs = 0 }, id) => {
+      const stateOverrides: Record<Address, object> = {};
+      if (code !== undefined) stateOverrides[code.address] = { code: code.code };
+      if (storage !== undefined) stateOverrides[storage.address] = { stateDiff: { [storage.slot]: storage.value } };
       const list = calls.map(({ from, to, data, value }) => ({ from, to, data, value: numberToHex(value ?? 0n) }));
-      const blockStateCalls = [{ stateOverrides, calls: list }];
+      const seconds = Math.max(this.#nowSeconds + 1, Math.ceil(timeMs / 1000));
+      const blockOverrides = { time: numberToHex(seconds) };
+      const blockStateCalls = [{ blockOverrides, stateOverrides, calls: list }];
       return {
         length: calls.reduce((sum, { data }) => sum + data.length, code?.code.length ?? 0),
         body: {

@@ -2,28 +2,8 @@
 import { type Cycle, RejectionCode } from "@tidemark/ledger";
 import type { Random } from "../../packages/ledger/test/random.ts";
 import { crossEntries, type Recipe, randomCross } from "../../packages/ledger/test/stream/building.ts";
-import {
-  ADMIN_FAULTS,
-  CREDIT_FAULTS,
-  FORCED_OUTCOMES,
-  GOVERNANCE_VALID,
-} from "../../packages/ledger/test/stream/recipes-governance.ts";
-import { LIQUIDATION_FAULTS } from "../../packages/ledger/test/stream/recipes-liquidation.ts";
-import { EXPIRY_FAULTS, REPORT_FAULTS, ROWS_FAULTS } from "../../packages/ledger/test/stream/recipes-oracle.ts";
-import {
-  GENERAL_FAULTS,
-  INBOUND_FAULTS,
-  INBOUND_OUTCOMES,
-  OUTBOUND_FAULTS,
-} from "../../packages/ledger/test/stream/recipes-others.ts";
-import { TRADE_FAULTS } from "../../packages/ledger/test/stream/recipes-trade.ts";
-import { DUTIES, VALID } from "../../packages/ledger/test/stream/recipes-valid.ts";
-import {
-  ADL_FAULTS,
-  AUCTION_FAULTS,
-  BANKRUPTCY_FAULTS,
-  WATERFALL_VALID,
-} from "../../packages/ledger/test/stream/recipes-waterfall.ts";
+import { DUTIES } from "../../packages/ledger/test/stream/recipes-valid.ts";
+import { SOUND, FAULTS as STREAM_FAULTS } from "../../packages/ledger/test/stream/steps.ts";
 import type { Stream } from "../../packages/ledger/test/stream/stream.ts";
 
 const FAULT_SHARE = 0.4;
@@ -43,24 +23,9 @@ const feeJustAboveMaximum: Recipe = (stream) => {
 };
 
 export const FAULTS: readonly (readonly [number, Recipe])[] = [
-  ...GENERAL_FAULTS,
-  ...REPORT_FAULTS,
-  ...ROWS_FAULTS,
-  ...TRADE_FAULTS,
+  ...STREAM_FAULTS,
   [RejectionCode.TRADE_FEE_ABOVE_MAXIMUM, feeJustAboveMaximum],
-  ...LIQUIDATION_FAULTS,
-  ...EXPIRY_FAULTS,
-  ...INBOUND_FAULTS,
-  ...INBOUND_OUTCOMES,
-  ...OUTBOUND_FAULTS,
-  ...AUCTION_FAULTS,
-  ...BANKRUPTCY_FAULTS,
-  ...ADL_FAULTS,
-  ...CREDIT_FAULTS,
-  ...ADMIN_FAULTS,
-  ...FORCED_OUTCOMES,
 ];
-export const SOUND: readonly (readonly [number, Recipe])[] = [...VALID, ...WATERFALL_VALID, ...GOVERNANCE_VALID];
 
 /** Codes that are still wanted come first: rare states come and go. */
 function fault(stream: Stream, wanted: ReadonlySet<number>): Recipe {

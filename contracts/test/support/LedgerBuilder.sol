@@ -150,6 +150,9 @@ abstract contract LedgerBuilder {
     function fold(Node[] memory nodes, uint256 depth) internal pure returns (bytes32 root, bytes memory siblings) {
         bytes32 empty = 0;
         uint256 count = nodes.length;
+        // As many as there can be; shortened at the end.
+        siblings = new bytes(32 * depth * count);
+        uint256 used = 0;
         for (uint256 height = 0; height < depth; ++height) {
             uint256 parents = 0;
             for (uint256 i = 0; i < count; ++i) {
@@ -158,7 +161,11 @@ abstract contract LedgerBuilder {
                 Node memory right = isPair ? nodes[i + 1] : Node(left.index ^ 1, empty, false);
                 if (left.index % 2 == 1) (left, right) = (right, left);
                 if (left.isWitnessed != right.isWitnessed) {
-                    siblings = bytes.concat(siblings, left.isWitnessed ? right.hash : left.hash);
+                    bytes32 sibling = left.isWitnessed ? right.hash : left.hash;
+                    used += 32;
+                    assembly ("memory-safe") {
+                        mstore(add(siblings, used), sibling)
+                    }
                 }
                 nodes[parents++] = Node(
                     left.index / 2,
@@ -171,6 +178,9 @@ abstract contract LedgerBuilder {
             empty = keccak256(bytes.concat(empty, empty));
         }
         root = count == 0 ? empty : nodes[0].hash;
+        assembly ("memory-safe") {
+            mstore(siblings, used)
+        }
     }
 
     function underlyingsRoot() internal pure returns (bytes32 root) {

@@ -42,7 +42,8 @@ const ELSEWHERE = new Set<number>([
 export const WANTED = [...Object.values(RejectionCode), ...Object.values(InboundOutcomeCode)].filter(
   (code) => !ELSEWHERE.has(code),
 );
-const SOUND = [...VALID, ...WATERFALL_VALID, ...GOVERNANCE_VALID];
+/** Weight and recipe of what a sound venue does. */
+export const SOUND = [...VALID, ...WATERFALL_VALID, ...GOVERNANCE_VALID];
 
 function weighted(random: Random, recipes: typeof VALID): Recipe {
   const total = recipes.reduce((sum, [weight]) => sum + weight, 0);
