@@ -41,7 +41,15 @@ function campaign(suite: string, seed: number, record: UnitRecord): void {
   mkdirSync(COUNTS, { recursive: true });
   const counts = join(COUNTS, `${suite}-${seed}.txt`);
   rmSync(counts, { force: true });
-  const parameters = ["test", "--match-contract", `^${suite}$`, "--match-test", "invariant", "--fuzz-seed", String(seed)];
+  const parameters = [
+    "test",
+    "--match-contract",
+    `^${suite}$`,
+    "--match-test",
+    "invariant",
+    "--fuzz-seed",
+    String(seed),
+  ];
   const { status, stdout, stderr } = spawnSync(process.execPath, ["tools/forge.mjs", ...parameters], {
     cwd: ROOT,
     encoding: "utf8",
@@ -57,7 +65,7 @@ function campaign(suite: string, seed: number, record: UnitRecord): void {
   const passed = [...stdout.matchAll(/\[PASS\] \w+\(\) \(runs: (\d+), calls: (\d+), reverts: (\d+)\)/g)];
   if (status !== 0 || passed.length === 0) {
     record.failures += 1;
-    throw new Error(`${suite} with seed ${seed} broke an invariant:\n${stdout.slice(-6_000)}\n${stderr.slice(-2_000)}`);
+    throw new Error(`${suite} with seed ${seed} failed:\n${stdout.slice(-6_000)}\n${stderr.slice(-2_000)}`);
   }
   for (const [, runs, calls] of passed) {
     record.attempts += Number(calls);

@@ -12,7 +12,8 @@ export const SUITES = {
     "is consistent; requests never move the price of a share; a shortfall is paid once",
   EscapeInvariantTest:
     "winding up: everybody who is in time is paid the same share, nothing twice, never more than the vault",
-  ForcedEntriesInvariantTest: "forced entries: a venue that consumes them in time is never frozen, one that does not always can be",
+  ForcedEntriesInvariantTest:
+    "forced entries: a venue that consumes them in time is never frozen, one that does not always can be",
   SettlementInvariantTest: "queue, batches, claims and bonds under a policy whose floor wanders",
 };
 /** What hostile and honest parties did in the campaigns of the whole venue. */

@@ -286,27 +286,13 @@ contract SystemHandler is SystemBatches {
     }
 
     /// @notice What happened, as `name=count` pairs.
-    function reached() external view returns (string memory) {
-        string memory batches = string.concat(
-            pair("posts", posts),
-            pair("frauds", frauds),
-            pair("refusedPosts", refusedPosts),
-            pair("convictions", convictions),
-            pair("lateConvictions", lateConvictions),
-            pair("acquittals", acquittals),
-            pair("proven", proven),
-            pair("finals", finals)
-        );
-        return string.concat(
-            batches,
-            pair("claims", claims),
-            pair("covers", covers),
-            pair("holds", holds),
-            pair("freezes", freezes),
-            pair("anchors", anchors),
-            pair("registrations", registrations),
-            pair("payments", payments)
-        );
+    function reached() external view returns (string memory text) {
+        text = string.concat(pair("posts", posts), pair("frauds", frauds), pair("refusedPosts", refusedPosts));
+        text = string.concat(text, pair("convictions", convictions), pair("lateConvictions", lateConvictions));
+        text = string.concat(text, pair("acquittals", acquittals), pair("proven", proven), pair("finals", finals));
+        text = string.concat(text, pair("claims", claims), pair("covers", covers), pair("holds", holds));
+        text = string.concat(text, pair("freezes", freezes), pair("anchors", anchors));
+        text = string.concat(text, pair("registrations", registrations), pair("payments", payments));
     }
 
     function pair(string memory name, uint256 count) private pure returns (string memory) {
