@@ -10,10 +10,10 @@ import { addCounts, EvidenceRun, type UnitRecord } from "./run.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const run = new EvidenceRun(20_261_122);
-/** Of the profile ci in foundry.toml: runs 512, depth 128, in parts that can be stopped between. */
-const UNITS = run.isLong ? 16 : 1;
-const RUNS_PER_UNIT = run.isLong ? 32 : 2;
-const DEPTH = run.isLong ? 128 : 24;
+/** 512 sequences a suite, as in the profile ci of foundry.toml, in parts that can be stopped between. */
+const UNITS = run.isLong ? 32 : 1;
+const RUNS_PER_UNIT = run.isLong ? 16 : 2;
+const DEPTH = run.isLong ? 256 : 24;
 /** forge may write there (foundry.toml). */
 const COUNTS = join(ROOT, "contracts/cache/invariant-counts");
 
