@@ -4,6 +4,7 @@ import { encodeParameters, type Hash, type ParameterSet, parametersHash } from "
 import { bytesToHex } from "@tidemark/num";
 import type { Accusation } from "@tidemark/settlement";
 import { type Address, encodeFunctionData, type Hex, type LocalAccount, parseAbiItem, zeroAddress } from "viem";
+import { readFinalisableAt } from "./affirmationClient.ts";
 import { challengePhrase, type PreparedChallenge, prepareChallenge } from "./challengeCall.ts";
 import { eachBlockRange, type L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
@@ -198,7 +199,10 @@ class OutboxDisputeClient implements DisputeClient {
         blockNumber,
       });
       if (record.batchHash !== batchHash) return { state: "gone" };
-      const times = { postedSeconds: Number(record.postedAt), finalisableSeconds: Number(record.floor) };
+      // A batch that was proven right is final sooner.
+      const finalisableSeconds =
+        record.provenAt === 0n ? Number(record.floor) : await readFinalisableAt(client, deployment, number);
+      const times = { postedSeconds: Number(record.postedAt), finalisableSeconds };
       const final = await client.readContract({ ...chain, functionName: "lastFinal", blockNumber });
       if (final < BigInt(number)) return { state: "pending", ...times };
       const dispute = { address: deployment.dispute, abi: disputeAbi } as const;
