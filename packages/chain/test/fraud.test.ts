@@ -1,7 +1,7 @@
 // Fraud end to end with the real contracts: a dishonest proposer's batch is convicted by the watcher itself, in one transaction,
 // and the honest log goes on from the batch before it to final settlement.
 import { join } from "node:path";
-import { decodeCycle, encodeCycle, type Hash } from "@tidemark/ledger";
+import { decodeCycle, encodeCycle, encodeParameters, type Hash, parametersHash } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type Batch,
@@ -26,6 +26,7 @@ import {
   type DisputeClient,
   type DisputeClientOptions,
   developmentAccount,
+  disputeAbi,
   feeCapWeiPerGas,
   readConvictions,
   stakeRegistryAbi,
@@ -79,15 +80,17 @@ const pastTip = async (proposer: { posted: readonly { header: BatchHeader }[] })
   return last === undefined ? genesisTip(world.deployment.genesisRoot) : tipAfter(last.header);
 };
 
-/** Turns pass by silence. */
+/** Turns pass by silence. It ends at the beginning of a turn: what is sent then is included in it. */
 async function untilTurnOf({ address }: PrivateKeyAccount): Promise<void> {
   const { stakeRegistry } = world.deployment;
   const registry = { address: stakeRegistry, abi: stakeRegistryAbi } as const;
-  for (;;) {
+  const mayPost = async (): Promise<boolean> => {
     const args = [address, BigInt((await lastNumber()) + 1)] as const;
-    if (await world.client.readContract({ ...registry, functionName: "mayPost", args })) return;
-    await world.mine(TURN_SECONDS);
-  }
+    return world.client.readContract({ ...registry, functionName: "mayPost", args });
+  };
+  // Who is alone has every turn.
+  for (let i = 0; i < 5 && (await mayPost()); i++) await world.mine(TURN_SECONDS / 4);
+  while (!(await mayPost())) await world.mine(TURN_SECONDS / 4);
 }
 
 async function post(batch: Batch, sender = DISHONEST[0] as PrivateKeyAccount): Promise<void> {
@@ -353,6 +356,30 @@ test("a reorg takes the conviction back, and the batch is convicted again", asyn
   await world.mine();
   expect(await lastNumber()).toBe(0);
   expect(await watcher.tick()).toMatchObject({ ok: true, batchesDropped: 2 });
+});
+
+test("a parameter set that governance changed is brought onto the L1 once, by whoever watches first", async () => {
+  const { parameters } = world.deployment;
+  const changed = { ...parameters, risk: { ...parameters.risk, markAgeMaxMs: parameters.risk.markAgeMaxMs + 1 } };
+  const watching = [disputeOf(CHALLENGER), disputeOf(RIVAL)];
+  for (const dispute of watching) {
+    expect(await dispute.ensureParameters(parameters)).toBe(true);
+    expect(await dispute.ensureParameters(changed)).toBe(false);
+    expect(await dispute.ensureParameters(changed)).toBe(false);
+  }
+  expect(await world.l1.pendingTransactions()).toBe(2);
+  await world.mine();
+  for (const dispute of watching) {
+    await dispute.tick();
+    expect(await dispute.ensureParameters(changed)).toBe(true);
+  }
+  const stored = await world.client.readContract({
+    address: world.deployment.dispute,
+    abi: disputeAbi,
+    functionName: "storeOf",
+    args: [parametersHash(changed)],
+  });
+  expect(await world.client.getCode({ address: stored })).toBe(`0x00${bytesToHex(encodeParameters(changed)).slice(2)}`);
 });
 
 test("the same wrong batch posted again is convicted again", async () => {
