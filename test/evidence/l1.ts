@@ -324,6 +324,11 @@ export class EvidenceL1 {
     return { from: this.proposer.address, to: this.deployment.batchChain, data, value: BOND_WEI };
   }
 
+  /** Of a batch. */
+  get bondWei(): bigint {
+    return BOND_WEI;
+  }
+
   challengeCall(data: Hex): SimulatedCall {
     return { from: this.challenger.address, to: this.deployment.dispute, data };
   }
