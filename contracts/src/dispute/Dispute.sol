@@ -6,6 +6,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {Batch, BatchHeader, IBatchChain} from "../chain/IBatchChain.sol";
 import {IEscape} from "../escape/IEscape.sol";
 import {BlobOpening} from "../lib/BlobOpening.sol";
+import {ParameterStore} from "../lib/ParameterStore.sol";
 import {RejectionCodes} from "../lib/RejectionCodes.sol";
 import {ICycleRule} from "../rules/ICycleRule.sol";
 import {IStakeRegistry} from "../stake/IStakeRegistry.sol";
@@ -78,7 +79,13 @@ contract Dispute is IDispute, CycleJudge, ReentrancyGuardTransient {
             if (address(ruleOf[kind]) != address(0)) revert RuleTwice(kind);
             ruleOf[kind] = rules[i];
         }
-        _register(terms.parameters);
+        bytes memory code = terms.parameters.code;
+        bytes32 hash;
+        assembly ("memory-safe") {
+            // Behind the leading zero byte.
+            hash := keccak256(add(code, 33), sub(mload(code), 1))
+        }
+        storeOf[hash] = terms.parameters;
     }
 
     receive() external payable {
@@ -88,18 +95,11 @@ contract Dispute is IDispute, CycleJudge, ReentrancyGuardTransient {
     // ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc IDispute
-    /// @dev The leading zero byte is STOP: such an account can neither be called nor destroy itself, so what is named stays.
-    function registerParameters(address store) external {
-        _register(store);
-    }
-
-    function _register(address store) private {
-        bytes memory code = store.code;
-        if (code.length < 2 || code[0] != 0) revert StoreCallable(store);
-        bytes32 hash;
-        assembly ("memory-safe") {
-            hash := keccak256(add(code, 33), sub(mload(code), 1))
-        }
+    function registerParameters(bytes calldata encoded) external returns (address store) {
+        bytes32 hash = keccak256(encoded);
+        store = storeOf[hash];
+        if (store != address(0)) return store;
+        store = address(new ParameterStore(encoded));
         storeOf[hash] = store;
         emit ParametersRegistered(hash, store);
     }

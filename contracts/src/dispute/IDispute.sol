@@ -51,7 +51,6 @@ interface IDispute {
     /// @notice Nobody could be told of fraud in a final batch: this venue has no escape contract.
     error BatchFinalWithoutEscape(uint64 number);
     error AlreadyConvicted(uint64 number);
-    error StoreCallable(address store);
 
     /// @notice Fault "root": the cycle does not lead from the root before it to the root that it claims.
     /// @param witness may be empty where the payload itself is malformed
@@ -95,8 +94,9 @@ interface IDispute {
         bytes calldata proof
     ) external;
 
-    /// @notice Names the ParameterStore of a set that governance brought into force; anyone may, its hash is its name.
-    function registerParameters(address store) external;
+    /// @notice Stores a set that governance brought into force, once; anyone may, its hash is its name.
+    /// @dev Warning: bytes that are no parameter set can be stored too. No state names them.
+    function registerParameters(bytes calldata encoded) external returns (address store);
 
     /// @notice Bit k: the ledger decodes cycles of kind k.
     function knownKinds() external view returns (uint256);

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Cells} from "../lib/Cells.sol";
-import {ParameterReader, Parameters} from "../lib/ParameterStore.sol";
+import {ParameterReader, Parameters, ParameterStore} from "../lib/ParameterStore.sol";
 import {PayloadReader} from "../lib/PayloadReader.sol";
 import {Signatures} from "../lib/Signatures.sol";
 import {Cell, State, StateWitness} from "../lib/StateWitness.sol";
@@ -61,14 +61,23 @@ contract AnchorReader {
         return isSet ? mark : Cells.rowValue(instrument, 0);
     }
 
-    /// @notice Domain of the parameter set; reverts unless the globals name the store's content.
-    function requireParameters(address store, bytes calldata globals) external view {
+    /// @notice Copies the parameter set that the globals name into a store of its own; reverts unless `store` holds it.
+    /// @dev A copy, because a foreign store may be gone after this transaction and be another one later (EIP-6780: what was
+    /// made in the transaction in which it destroyed itself). Nobody else has a hand in a store that is made here.
+    function copyParameters(address store, bytes calldata globals) external returns (address) {
         bytes memory copied = globals;
         uint256 data;
         assembly ("memory-safe") {
             data := add(copied, 32)
         }
-        ParameterReader.load(store).requireOf(data);
+        Parameters memory parameters = ParameterReader.load(store);
+        parameters.requireOf(data);
+        bytes memory encoded = new bytes(parameters.length);
+        uint256 source = parameters.data;
+        assembly ("memory-safe") {
+            mcopy(add(encoded, 32), source, mload(encoded))
+        }
+        return address(new ParameterStore(encoded));
     }
 
     /// @notice Whether the signatures are exactly a quorum of the store's oracles over a set of closing marks.

@@ -101,7 +101,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
         uint32 outboxCount;
         bytes32 root;
         bytes32 outboxRoot;
-        /// @dev ParameterStore of the anchor's parameter set.
+        /// @dev ParameterStore of the anchor's parameter set, made when the anchor was fixed.
         address parameters;
     }
 
@@ -155,6 +155,8 @@ contract Escape is IEscape, ReentrancyGuardTransient {
     mapping(uint64 round => mapping(uint24 account => uint256)) private _paidBeyond;
     mapping(uint64 round => mapping(uint32 withdrawalNumber => bool)) private _isShown;
     mapping(uint64 round => mapping(uint64 index => bool)) private _isReturned;
+    /// @dev Nonces of signed withdrawals that were shown as paid.
+    mapping(uint64 round => mapping(uint24 account => mapping(uint64 nonce => bool))) private _isWishUsed;
 
     modifier during(EscapePhase wanted) {
         EscapePhase now_ = phase();
@@ -239,7 +241,7 @@ contract Escape is IEscape, ReentrancyGuardTransient {
             data := add(globals, 32)
         }
         if (store == address(0)) store = parameters;
-        reader.requireParameters(store, globals);
+        store = reader.copyParameters(store, globals);
         uint64 fixedAt = uint64(block.timestamp);
         _anchor = Anchor({
             batchNumber: number,
@@ -296,9 +298,11 @@ contract Escape is IEscape, ReentrancyGuardTransient {
             cell.asset, cell.amount, cell.destinationChain, uint256(uint160(cell.recipient)), nonce, expiryMs
         ];
         address signer = reader.withdrawalSigner(_anchor.parameters, cell.account, words, signature);
-        if (signer == address(0) || signer != custody.ownerOf(cell.account)) {
+        // One signature is one wish: the recipient may have been paid by it twice, the owner wanted it once.
+        if (signer == address(0) || signer != custody.ownerOf(cell.account) || _isWishUsed[round][cell.account][nonce]) {
             revert NotTheOwnersWish(cell.account, cell.recipient);
         }
+        _isWishUsed[round][cell.account][nonce] = true;
         _showPaid(withdrawalNumber, cell);
     }
 

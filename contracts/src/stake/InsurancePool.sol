@@ -61,6 +61,8 @@ contract InsurancePool is ERC4626, ReentrancyGuardTransient {
     error NoShares();
     error BatchNotPending(uint64 batchNumber);
     error BatchNotRecent(uint64 batchNumber);
+    /// @notice Redemptions are stopped already, and for longer.
+    error HeldForLaterBatch(uint64 heldNumber);
     error NothingToCover(uint64 batchNumber);
     error CallerNotEscape(address caller);
     error VenueNotFrozen();
@@ -199,6 +201,8 @@ contract InsurancePool is ERC4626, ReentrancyGuardTransient {
     /// when its shortfall, or that of a later one, is covered.
     function holdForShortfall(uint64 batchNumber, InsuranceWitness calldata witness) external nonReentrant {
         if (batchNumber <= batchChain.lastFinal()) revert BatchNotPending(batchNumber);
+        // Or a smaller shortfall shown before could be held for instead, covered, and what follows left to those who stay.
+        if (batchNumber < heldNumber && isHeld()) revert HeldForLaterBatch(heldNumber);
         Batch memory held = batchChain.batch(batchNumber);
         if (_uncovered(held.postStateRoot, witness) == 0) revert NothingToCover(batchNumber);
         heldNumber = batchNumber;

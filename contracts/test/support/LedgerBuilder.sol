@@ -32,6 +32,8 @@ abstract contract LedgerBuilder {
     TestInstrument[] internal instrumentsInState;
     OutboxCell[] internal outboxInState;
     uint64 internal cursorInState;
+    uint64 internal timeMsInState;
+    bytes32 internal inboundHashInState;
     bytes32 internal parametersHashInState;
 
     function addAccount(uint24 number, address owner, int64 cash) internal {
@@ -88,9 +90,21 @@ abstract contract LedgerBuilder {
 
     function globalsBytes() internal view returns (bytes memory globals) {
         globals = new bytes(Cells.GLOBALS_BYTES);
+        put(globals, Cells.GLOBALS_TIME_MS, Reference.littleEndian(timeMsInState, 8));
         put(globals, Cells.GLOBALS_INBOUND_CURSOR, Reference.littleEndian(cursorInState, 8));
+        put(globals, Cells.GLOBALS_INBOUND_HASH, abi.encodePacked(inboundHashInState));
+        putSigned(globals, Cells.GLOBALS_BAD_DEBT, badDebtInState(), 8);
         put(globals, Cells.GLOBALS_OUTBOX_COUNT, Reference.littleEndian(outboxInState.length, 4));
         put(globals, Cells.GLOBALS_PARAMETERS_HASH, abi.encodePacked(parametersHashInState));
+    }
+
+    /// @notice What accounts without positions owe.
+    function badDebtInState() internal view returns (int256 badDebt) {
+        for (uint256 i = 0; i < accountNumbers.length; ++i) {
+            uint24 number = accountNumbers[i];
+            int64 cash = cashInState[number];
+            if (cash < 0 && positionsInState[number].length == 0) badDebt -= cash;
+        }
     }
 
     // ── trees ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,6 +150,9 @@ abstract contract LedgerBuilder {
     function fold(Node[] memory nodes, uint256 depth) internal pure returns (bytes32 root, bytes memory siblings) {
         bytes32 empty = 0;
         uint256 count = nodes.length;
+        // As many as there can be; shortened at the end.
+        siblings = new bytes(32 * depth * count);
+        uint256 used = 0;
         for (uint256 height = 0; height < depth; ++height) {
             uint256 parents = 0;
             for (uint256 i = 0; i < count; ++i) {
@@ -144,7 +161,11 @@ abstract contract LedgerBuilder {
                 Node memory right = isPair ? nodes[i + 1] : Node(left.index ^ 1, empty, false);
                 if (left.index % 2 == 1) (left, right) = (right, left);
                 if (left.isWitnessed != right.isWitnessed) {
-                    siblings = bytes.concat(siblings, left.isWitnessed ? right.hash : left.hash);
+                    bytes32 sibling = left.isWitnessed ? right.hash : left.hash;
+                    used += 32;
+                    assembly ("memory-safe") {
+                        mstore(add(siblings, used), sibling)
+                    }
                 }
                 nodes[parents++] = Node(
                     left.index / 2,
@@ -157,6 +178,9 @@ abstract contract LedgerBuilder {
             empty = keccak256(bytes.concat(empty, empty));
         }
         root = count == 0 ? empty : nodes[0].hash;
+        assembly ("memory-safe") {
+            mstore(siblings, used)
+        }
     }
 
     function underlyingsRoot() internal pure returns (bytes32 root) {

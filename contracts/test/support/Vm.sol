@@ -27,6 +27,7 @@ interface Vm {
     function expectRevert(bytes4 selector) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
+    function pauseGasMetering() external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function getNonce(address account) external view returns (uint64);

@@ -232,7 +232,7 @@ contract EscapeFreezeTest is EscapeFixture {
         emit Escape.AnchorFixed(0, number, chain.finalRoot(number), uint64(block.timestamp));
         fixAnchor();
         Escape.Anchor memory fixed_ = escape.anchorDetails();
-        vm.assertEq(fixed_.parameters, store);
+        vm.assertEq(fixed_.parameters.codehash, store.codehash);
         vm.assertEq(fixed_.outboxRoot, stateParts().outboxRoot);
         expectPhase(EscapePhase.MARKING);
         fixAnchor();
@@ -278,12 +278,32 @@ contract EscapeFreezeTest is EscapeFixture {
         vm.expectRevert(ParameterReader.ParametersMalformed.selector);
         escape.fixAnchor(parts, ALICE);
         escape.fixAnchor(parts, other);
-        vm.assertEq(escape.anchorDetails().parameters, other);
+        vm.assertEq(escape.anchorDetails().parameters.codehash, other.codehash);
         // Its quorum is three.
         bytes memory marks = markEntry(1, 5);
         bytes memory two = signMarks(marks);
         vm.expectRevert(Escape.BadQuorum.selector);
         escape.setClosingMarks(marks, two);
+    }
+
+    /// @notice A contract whose constructor had itself destroyed is gone after its transaction, and its deployer may put
+    /// another in its place: what an anchor's oracles are must not hang on the store that it was fixed with.
+    function test_aStoreThatChangesLaterMovesNoMark() external {
+        finaliseState();
+        freezeByMissedEntry();
+        address borrowed = address(0xb0440);
+        vm.etch(borrowed, store.code);
+        escape.fixAnchor(stateParts(), borrowed);
+        bytes memory forged = parametersFor(address(custody), 1);
+        put(forged, 35, abi.encodePacked(vm.addr(0xbad)));
+        vm.etch(borrowed, bytes.concat(hex"00", forged));
+        bytes memory marks = markEntry(1, 5);
+        bytes memory signature = abi.encodePacked(uint8(1), uint8(0), compact(0xbad, marksDigest(marks)));
+        vm.expectRevert(Escape.BadQuorum.selector);
+        escape.setClosingMarks(marks, signature);
+        vm.etch(borrowed, "");
+        setMarks(marks);
+        expectMark(1, true, 5);
     }
 
     // ── closing marks ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -697,6 +697,37 @@ contract EscapePaymentTest is EscapeFixture {
         vm.assertEq(registered(), 750);
     }
 
+    /// @notice A wrong state pays a signed withdrawal twice: the owner, who wanted it once, does not bear the second payment.
+    function test_whatTheOwnerSignedCountsOnce() external {
+        address owner = vm.addr(SIGNER_KEY);
+        vm.prank(owner);
+        custody.openAccount();
+        fund(ALICE, 3_000);
+        vm.prank(ALICE);
+        custody.deposit(2, 3_000);
+        addAccount(2, owner, 1_000);
+        cursorInState = 2;
+        finaliseState();
+        OutboxCell memory cell = cellOf(2, 250, BOB);
+        outboxInState.push(cell);
+        outboxInState.push(cell);
+        uint64 wrong = finaliseState();
+        custody.claim(wrong, rootsOfState(), 0, cell, outboxPath(0));
+        custody.claim(wrong, rootsOfState(), 1, cell, outboxPath(1));
+        vm.prank(DISPUTE);
+        escape.lateFraud(wrong);
+        outboxInState.pop();
+        outboxInState.pop();
+        fixAnchor();
+        bytes memory signature = signWithdrawal(SIGNER_KEY, cell, 7, 1_900_000_000_000);
+        escape.showPaidAsSigned(0, cell, 7, 1_900_000_000_000, signature);
+        vm.expectRevert(abi.encodeWithSelector(Escape.NotTheOwnersWish.selector, 2, BOB));
+        escape.showPaidAsSigned(1, cell, 7, 1_900_000_000_000, signature);
+        startRegistration();
+        registerAccount(2);
+        vm.assertEq(registered(), 750);
+    }
+
     function signWithdrawal(uint256 key, OutboxCell memory cell, uint64 nonce, uint64 expiryMs)
         private
         view

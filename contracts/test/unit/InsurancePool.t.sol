@@ -434,6 +434,35 @@ contract InsurancePoolTest is StakeFixture {
         pool.holdForShortfall(next, witness);
     }
 
+    /// @notice A holder cannot trade the hold for a large shortfall against one for a small earlier one that he covers at once.
+    function test_aHoldIsNotExchangedForAnEarlierOne() external {
+        readyToLeave();
+        InsuranceWitness memory small = insuranceWitness(1, 0, 0);
+        InsuranceWitness memory large = insuranceWitness(90 * 1e6, 0, 0);
+        uint64 first = postState(small);
+        uint64 second = postState(large);
+        pool.holdForShortfall(second, large);
+        vm.expectRevert(abi.encodeWithSelector(InsurancePool.HeldForLaterBatch.selector, second));
+        vm.prank(ALICE);
+        pool.holdForShortfall(first, small);
+        vm.warp(block.timestamp + WINDOW);
+        chain.finalise(first);
+        pool.coverShortfall(first, small);
+        expectMaxRedeem(ALICE, 0);
+    }
+
+    /// @notice What was held for and has been dropped is in no other hold's way.
+    function test_aHoldFollowsADrop() external {
+        readyToLeave();
+        InsuranceWitness memory witness = insuranceWitness(40 * 1e6, 0, 0);
+        uint64 first = postState(witness);
+        uint64 second = postState(witness);
+        pool.holdForShortfall(second, witness);
+        convict(second, CHALLENGER);
+        pool.holdForShortfall(first, witness);
+        expectMaxRedeem(ALICE, 0);
+    }
+
     // ── winding up ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     function test_frozenVenueIsServedBeforeSharesLeave() external {

@@ -26,7 +26,7 @@ import {TradeRule} from "../../src/rules/TradeRule.sol";
 import {VmTest} from "../support/Vm.sol";
 
 /// @notice What the rules promise for any bytes: an answer or a revert for the witness, nothing between. That they agree with
-/// the ledger is packages/settlement/test/rules.differential.test.ts.
+/// the ledger is test/evidence/differential.test.ts.
 contract RulesTest is VmTest {
     ICycleRule[] private rules;
 

@@ -9,6 +9,7 @@ import { ChainError, l1Call } from "./errors.ts";
 const EVENTS = parseAbi([
   "event BatchPosted(uint64 indexed number, bytes32 indexed batchHash, bytes32 postStateRoot, uint64 floor, address proposer)",
   "event BatchesDropped(uint64 indexed number, uint64 lastNumber, address beneficiary)",
+  "event BatchProven(uint64 indexed number, uint64 provenAt)",
 ]);
 
 /** A BatchPosted event; the data are read on demand. */
@@ -18,6 +19,8 @@ export interface BatchEvent {
   postStateRoot: Hex;
   floorSeconds: number;
   proposer: Address;
+  /** Affirmed as a whole: the finality policy lets it be final before its floor. */
+  isProven: boolean;
   blockNumber: number;
   blockHash: Hex;
   transactionHash: Hex;
@@ -56,6 +59,11 @@ export async function readBatchEvents(
         onDropped({ batches: dropped, blockNumber: Number(blockNumber), transactionHash });
         continue;
       }
+      if (log.eventName === "BatchProven") {
+        const proven = batches[number - 1];
+        if (proven !== undefined) batches[number - 1] = { ...proven, isProven: true };
+        continue;
+      }
       if (number !== batches.length + 1) {
         const context = { number, expected: batches.length + 1 };
         throw new ChainError("L1_INCONSISTENT", `the L1 lists batch ${number} after ${batches.length}`, { context });
@@ -66,6 +74,7 @@ export async function readBatchEvents(
         postStateRoot: log.args.postStateRoot,
         floorSeconds: Number(log.args.floor),
         proposer: log.args.proposer,
+        isProven: false,
         blockNumber: Number(log.blockNumber),
         blockHash: log.blockHash,
         transactionHash: log.transactionHash,

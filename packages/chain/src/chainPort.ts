@@ -15,6 +15,7 @@ import {
   tipAfter,
 } from "@tidemark/settlement";
 import { encodeFunctionData } from "viem";
+import { readFinalisableAt } from "./affirmationClient.ts";
 import { type BatchEvent, type DroppedBatches, readBatchEvents, readPostedBatch } from "./batchReader.ts";
 import { claimCalldata } from "./claimsClient.ts";
 import { type L1Client, readBlock } from "./clients.ts";
@@ -140,11 +141,30 @@ class BatchChainPort implements L1ChainPort {
       inFlight: inFlight.length,
       lastNumber: this.#posted.length,
       lastFinal: this.#lastFinal,
-      waiting: this.#posted
-        .slice(this.#lastFinal)
-        .filter(({ number }) => !this.#finalisePending.has(number))
-        .map(({ number, floorSeconds }) => ({ number, floorSeconds })),
+      waiting: await this.#waiting(),
     };
+  }
+
+  /** From when on each may be final: of a proven batch the policy says it. */
+  async #waiting(): Promise<ChainView["waiting"]> {
+    const waiting = this.#posted.slice(this.#lastFinal).filter(({ number }) => !this.#finalisePending.has(number));
+    return Promise.all(
+      waiting.map(async ({ number, floorSeconds }) => {
+        const isProven = this.#events[number - 1]?.isProven === true;
+        return { number, floorSeconds: isProven ? await this.#provenFloor(number, floorSeconds) : floorSeconds };
+      }),
+    );
+  }
+
+  async #provenFloor(number: number, floorSeconds: number): Promise<number> {
+    const { client, deployment } = this.#options;
+    try {
+      return await readFinalisableAt(client, deployment, number);
+    } catch (error) {
+      // Dropped since the events were read.
+      if (error instanceof ChainError && error.code === "L1_REFUSED") return floorSeconds;
+      throw error;
+    }
   }
 
   /** Turns go round by number: who has two in a row has them all. */

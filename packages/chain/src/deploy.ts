@@ -10,7 +10,6 @@ import {
   getContractAddress,
   type Hex,
   type LocalAccount,
-  type TransactionReceipt,
   zeroAddress,
 } from "viem";
 import type { L1Client } from "./clients.ts";
@@ -48,6 +47,8 @@ export interface DeployOptions extends WaitOptions, GivenTerms {
   parameters: Omit<ParameterSet, "chainId" | "verifyingContract" | "insuranceOwner">;
   /** Takes the turns from the start. With the test token its stake is bonded by the deployment. */
   proposer: Address;
+  /** Admitted beside it, in this order. */
+  furtherProposers?: readonly Address[];
   /** Signs receipts, answers for them with a stake, admits further proposers; absent = the proposer. */
   sequencer?: Address;
   /** Only sender of listSeries. */
@@ -93,9 +94,8 @@ const NO_ARGUMENTS = (): readonly unknown[] => [];
 const CREATION_GAS_FIXED = 1_500_000;
 const CREATION_GAS_PER_BYTE = 240;
 const STAKING_GAS = 400_000n;
-/** Half of a block: a transaction that still fits a block when the one before it does not would be dropped for its nonce by the embedded L1. */
-const GROUP_GAS_MAX = 30_000_000n;
 
+const proposersOf = (options: DeployOptions): Address[] => [options.proposer, ...(options.furtherProposers ?? [])];
 const sequencerOf = (options: DeployOptions): Address => options.sequencer ?? options.proposer;
 
 /** In the order of creation: a constructor may call only what stands before it. */
@@ -156,7 +156,7 @@ function creationsOf(options: DeployOptions): Creation[] {
           windowSecondsMax: BigInt(terms.windowSeconds),
           openAfterSeconds: BigInt(terms.openAfterSeconds),
         },
-        [options.proposer],
+        proposersOf(options),
       ],
     },
     {
@@ -257,9 +257,9 @@ function creationCall(sender: LocalAccount, creation: Creation, around: Surround
   return { sender, what: `creation of ${name}`, data, gas };
 }
 
-/** Money of the test token for the stakes of proposer and sequencer: without it nobody may post. */
+/** Money of the test token for the stakes of proposers and sequencer: without it nobody may post. */
 function stakingCalls(options: DeployOptions, { at, terms }: Surroundings): Call[] {
-  const stakers = new Set([options.proposer, sequencerOf(options)]);
+  const stakers = new Set([...proposersOf(options), sequencerOf(options)]);
   const sender = options.deployer;
   const stake = BigInt(terms.minimumStakeMicroUsdc);
   const total = stake * BigInt(stakers.size);
@@ -276,21 +276,6 @@ function stakingCalls(options: DeployOptions, { at, terms }: Surroundings): Call
       return { ...registry, what: `stake of ${staker}`, data };
     }),
   ];
-}
-
-/** In order, as many as surely fit one block. */
-function groupsOf(calls: readonly Call[]): Call[][] {
-  const groups: Call[][] = [];
-  let left = 0n;
-  for (const call of calls) {
-    if (call.gas > left) {
-      groups.push([]);
-      left = GROUP_GAS_MAX;
-    }
-    groups[groups.length - 1]?.push(call);
-    left -= call.gas;
-  }
-  return groups;
 }
 
 /**
@@ -321,8 +306,7 @@ export async function deployVenue(client: L1Client, options: DeployOptions): Pro
   const around: Surroundings = { at, parameters, genesisRoot, terms };
   const calls = creations.map((creation) => creationCall(deployer, creation, around));
   if (options.token === undefined) calls.push(...stakingCalls(options, around));
-  const receipts: TransactionReceipt[] = [];
-  for (const group of groupsOf(calls)) receipts.push(...(await transactAll(client, group, options)));
+  const receipts = await transactAll(client, calls, options);
   const deployment: Deployment = {
     version: DEPLOYMENT_VERSION,
     chainId: client.chain.id,

@@ -1,12 +1,15 @@
 // Drives one challenge to its end: asked, made durable, sent, paid more as time runs out, sent again after a reorg. Somebody
 // else's conviction is as good as one's own; a race that is lost costs what cannot be taken back and is no error.
+import { encodeParameters, type Hash, type ParameterSet, parametersHash } from "@tidemark/ledger";
+import { bytesToHex } from "@tidemark/num";
 import type { Accusation } from "@tidemark/settlement";
-import { type Address, type Hex, type LocalAccount, parseAbiItem } from "viem";
+import { type Address, encodeFunctionData, type Hex, type LocalAccount, parseAbiItem, zeroAddress } from "viem";
 import { challengePhrase, type PreparedChallenge, prepareChallenge } from "./challengeCall.ts";
 import { eachBlockRange, type L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { l1Call } from "./errors.ts";
 import { batchChainAbi } from "./generated/contracts.ts";
+import { disputeAbi } from "./generated/dispute.ts";
 import { type Intent, openTransactionOutbox, type TransactionOutbox } from "./transactionOutbox.ts";
 
 export interface ChallengeFeePolicy {
@@ -42,8 +45,8 @@ export type ChallengeStep =
   | "convicted"
   /** Not sent; `detail` says why. The next round looks again. */
   | "held"
-  /** The batch became final before it was convicted. */
-  | "too late"
+  /** The batch was final before it was convicted: it stays, the custody is frozen, the venue is wound up from the one before. */
+  | "convicted late"
   /** No face convicts: a difference between this watcher and the contracts. */
   | "unprovable";
 
@@ -69,6 +72,8 @@ export interface DisputeClient {
   tick(): Promise<void>;
   /** One round for a batch at fault. */
   pursue(target: Target, accusation: Accusation): Promise<ChallengeReport>;
+  /** Brings a parameter set that governance changed onto the L1, once. False while it is on its way. */
+  ensureParameters(parameters: ParameterSet): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -85,6 +90,9 @@ const FRAUD_PROVEN = parseAbiItem(
   "event FraudProven(uint64 indexed number, uint32 indexed cycleIndex, uint256 code, address indexed challenger, uint256 rewardWei, uint256 burntWei)",
 );
 const CHALLENGE_ID = /^challenge\/(\d+)\/(0x[0-9a-f]{64})\/\d+$/;
+// 200 gas a byte of code, 40 at most a byte of calldata.
+const REGISTER_GAS_FIXED = 300_000;
+const REGISTER_GAS_PER_BYTE = 300;
 const PPM = 1_000_000n;
 /** The full cap is reached when a quarter of the time is left. */
 const FULL_CAP_AT_PPM = 750_000n;
@@ -98,10 +106,14 @@ export function feeCapWeiPerGas(fees: ChallengeFeePolicy, elapsedPpm: bigint): b
   return fees.feeCapStartWeiPerGas + (range * bounded) / FULL_CAP_AT_PPM;
 }
 
-type Standing =
-  | { state: "gone" }
-  | { state: "final" }
-  | { state: "pending"; postedSeconds: number; finalisableSeconds: number };
+/** What a batch that can be convicted is: pending, or final without a conviction yet. */
+interface Open {
+  state: "pending" | "final";
+  postedSeconds: number;
+  finalisableSeconds: number;
+}
+
+type Standing = { state: "gone" } | { state: "frozen" } | Open;
 
 /** Convictions in a range of blocks, oldest first. */
 export async function readConvictions(
@@ -128,6 +140,8 @@ class OutboxDisputeClient implements DisputeClient {
   readonly #options: DisputeClientOptions;
   readonly #fees: ChallengeFeePolicy;
   readonly #outbox: TransactionOutbox;
+  /** Of parameter sets that the L1 was seen to hold. */
+  readonly #storedHashes = new Set<Hash>();
 
   constructor(options: DisputeClientOptions) {
     const { client, account, path } = options;
@@ -160,8 +174,8 @@ class OutboxDisputeClient implements DisputeClient {
     let elapsedPpm = 0n;
     for (const { intent, number, batchHash } of this.#waiting()) {
       const standing = await this.#standing(number, batchHash);
-      if (standing.state === "pending") elapsedPpm = max(elapsedPpm, await this.#elapsedPpm(standing));
-      else gone.push(intent);
+      if (standing.state === "gone" || standing.state === "frozen") gone.push(intent);
+      else elapsedPpm = max(elapsedPpm, await this.#elapsedPpm(standing));
     }
     this.#outbox.setFeeCap(feeCapWeiPerGas(this.#fees, elapsedPpm));
     await this.#outbox.tick();
@@ -184,13 +198,19 @@ class OutboxDisputeClient implements DisputeClient {
         blockNumber,
       });
       if (record.batchHash !== batchHash) return { state: "gone" };
+      const times = { postedSeconds: Number(record.postedAt), finalisableSeconds: Number(record.floor) };
       const final = await client.readContract({ ...chain, functionName: "lastFinal", blockNumber });
-      if (final >= BigInt(number)) return { state: "final" };
-      return { state: "pending", postedSeconds: Number(record.postedAt), finalisableSeconds: Number(record.floor) };
+      if (final < BigInt(number)) return { state: "pending", ...times };
+      const dispute = { address: deployment.dispute, abi: disputeAbi } as const;
+      const args = [BigInt(number)] as const;
+      const isConvicted = await client.readContract({ ...dispute, functionName: "isConvicted", args, blockNumber });
+      return isConvicted ? { state: "frozen" } : { state: "final", ...times };
     });
   }
 
-  async #elapsedPpm(standing: Extract<Standing, { state: "pending" }>): Promise<bigint> {
+  async #elapsedPpm(standing: Open): Promise<bigint> {
+    // Its window is over: the last moment that a venue can be stopped is any moment now.
+    if (standing.state === "final") return PPM;
     const block = await l1Call("latest block", () => this.#options.client.getBlock());
     const { postedSeconds, finalisableSeconds } = standing;
     const length = BigInt(Math.max(1, finalisableSeconds - postedSeconds));
@@ -226,7 +246,9 @@ class OutboxDisputeClient implements DisputeClient {
       const detail = conviction === null ? "the L1 no longer has the batch" : `convicted by ${by}`;
       return { ...report("convicted", detail), conviction };
     }
-    if (standing.state === "final") return report("too late", `batch ${number} is final: its bond is gone back`);
+    if (standing.state === "frozen") {
+      return report("convicted late", `batch ${number} was final when it was convicted: the custody is frozen`);
+    }
     const sent = this.#waiting().find((one) => one.number === number && one.batchHash === batchHash);
     if (sent !== undefined) return report("sent", sentPhrase(sent.intent));
     return this.#send(target, accusation, standing, report);
@@ -235,17 +257,23 @@ class OutboxDisputeClient implements DisputeClient {
   async #send(
     target: Target,
     accusation: Accusation,
-    standing: Extract<Standing, { state: "pending" }>,
+    standing: Open,
     report: (step: ChallengeStep, detail: string, prepared?: PreparedChallenge | null) => ChallengeReport,
   ): Promise<ChallengeReport> {
     const { client, deployment } = this.#options;
     const { id, reverted } = this.#freeId(target);
     if (reverted > REVERTS_MAX) return report("held", `${reverted} challenges of this batch were reverted by the L1`);
+    if (!(await this.ensureParameters(accusation.parameters))) {
+      return report("held", "the parameters in force are on their way to the L1");
+    }
     const preparation = await prepareChallenge(client, deployment, this.address, accusation);
     if (!preparation.ok) {
+      // A reorg may have taken the parameters back.
+      this.#storedHashes.clear();
       // What cannot be proven because it is gone meanwhile is no difference.
       const now = await this.#standing(target.number, target.batchHash);
-      return now.state === "pending" ? report("unprovable", preparation.why) : this.pursue(target, accusation);
+      const isOpen = now.state === "pending" || now.state === "final";
+      return isOpen ? report("unprovable", preparation.why) : this.pursue(target, accusation);
     }
     const { prepared } = preparation;
     const cap = feeCapWeiPerGas(this.#fees, await this.#elapsedPpm(standing));
@@ -262,6 +290,35 @@ class OutboxDisputeClient implements DisputeClient {
     const what = `${challengePhrase(prepared.challenge)}, ${prepared.gas} gas at most, ${prepared.bytes} bytes`;
     const waits = intent.attempts.length === 0 ? `; waits: the base fee is above the cap of ${cap} wei a gas` : "";
     return report("sent", `${what}${waits}`, prepared);
+  }
+
+  async ensureParameters(parameters: ParameterSet): Promise<boolean> {
+    const { client, deployment } = this.#options;
+    const hash = parametersHash(parameters);
+    if (this.#storedHashes.has(hash)) return true;
+    const dispute = { address: deployment.dispute, abi: disputeAbi } as const;
+    const store = await l1Call("store of parameters", () =>
+      client.readContract({ ...dispute, functionName: "storeOf", args: [hash] }),
+    );
+    if (store !== zeroAddress) {
+      this.#storedHashes.add(hash);
+      return true;
+    }
+    const args = [bytesToHex(encodeParameters(parameters))] as const;
+    const data = encodeFunctionData({ abi: disputeAbi, functionName: "registerParameters", args });
+    const gas = REGISTER_GAS_FIXED + REGISTER_GAS_PER_BYTE * (data.length / 2);
+    const id = this.#freeIdOf((attempt) => `parameters/${hash}/${attempt}`);
+    if (id !== null) await this.#outbox.submit(id, { to: deployment.dispute, data, valueWei: "0", gas: String(gas) });
+    return false;
+  }
+
+  /** First id that was not included yet; null when it is on its way. */
+  #freeIdOf(idOf: (attempt: number) => string): string | null {
+    for (let attempt = 0; ; attempt++) {
+      const known = this.#outbox.intent(idOf(attempt));
+      if (known === undefined) return idOf(attempt);
+      if (known.inclusion === null) return null;
+    }
   }
 
   /** The series of challenges of one batch: earlier ones were included, or taken back because it was gone for a while. */

@@ -19,7 +19,10 @@ export type ChainErrorCode =
   | "CYCLE_SOURCE"
   | "NONCE_TAKEN"
   | "TRANSACTION_REVERTED"
-  | "TRANSACTION_TIMEOUT";
+  | "TRANSACTION_TIMEOUT"
+  | "NOT_AFFIRMABLE"
+  | "BATCH_GONE"
+  | "BLOB_UNREADABLE";
 
 export type ChainErrorContext = Readonly<Record<string, string | number | boolean | null>>;
 

@@ -1,3 +1,5 @@
+export * from "./affirmationCall.ts";
+export * from "./affirmationClient.ts";
 export * from "./anvilBinary.ts";
 export * from "./batchReader.ts";
 export * from "./chainPort.ts";

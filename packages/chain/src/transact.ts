@@ -2,7 +2,7 @@
 // (batches, finalisation) go through the transaction outbox instead, which survives restarts.
 import type { Address, Hex, LocalAccount, TransactionReceipt } from "viem";
 import type { L1Client } from "./clients.ts";
-import { ChainError, l1Call } from "./errors.ts";
+import { ChainError, isTransportError, l1Call, l1Error } from "./errors.ts";
 
 export interface Call {
   sender: LocalAccount;
@@ -41,11 +41,16 @@ export function readReceipt(client: L1Client, hash: Hex): Promise<TransactionRec
   return l1Call("eth_getTransactionReceipt", () => receiptOf(client, hash));
 }
 
+interface Sent {
+  hash: Hex;
+  raw: Hex;
+  call: Call;
+}
+
 /** @throws ChainError TRANSACTION_TIMEOUT | TRANSACTION_REVERTED */
 async function waitForReceipt(
   client: L1Client,
-  hash: Hex,
-  call: Call,
+  { hash, raw, call }: Sent,
   options: WaitOptions,
 ): Promise<TransactionReceipt> {
   const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
@@ -64,6 +69,21 @@ async function waitForReceipt(
     }
     if (options.mine === undefined) await sleep(RECEIPT_POLL_MS);
     else await options.mine();
+    await sendAgainIfDropped(client, hash, raw);
+  }
+}
+
+/** Nodes drop what they cannot use at the moment, such as one that fits a block whose room an earlier one of its sender exceeds. */
+async function sendAgainIfDropped(client: L1Client, hash: Hex, raw: Hex): Promise<void> {
+  const known = await l1Call("eth_getTransactionByHash", () =>
+    client.request({ method: "eth_getTransactionByHash", params: [hash] }),
+  );
+  if (known !== null) return;
+  try {
+    await client.sendRawTransaction({ serializedTransaction: raw });
+  } catch (error) {
+    if (isTransportError(error)) throw l1Error("sending again", error);
+    // Known, included or replaced by now: the receipt tells.
   }
 }
 
@@ -101,14 +121,14 @@ async function transactGroup(
   const nonces = new Map<Address, number>();
   const block = await l1Call("latest block", () => client.getBlock());
   const maxFeePerGas = 2n * (block.baseFeePerGas ?? 0n) + TIP_WEI_PER_GAS;
-  const hashes: Hex[] = [];
+  const sent: Sent[] = [];
   for (const call of calls) {
     const { address } = call.sender;
     const nonce =
       nonces.get(address) ??
       (await l1Call("nonce", () => client.getTransactionCount({ address, blockTag: "pending" })));
     nonces.set(address, nonce + 1);
-    const serialized = await call.sender.signTransaction({
+    const raw = await call.sender.signTransaction({
       type: "eip1559",
       chainId: client.chain.id,
       nonce,
@@ -119,11 +139,10 @@ async function transactGroup(
       data: call.data,
       ...(call.to === undefined ? {} : { to: call.to }),
     });
-    hashes.push(await l1Call(call.what, () => client.sendRawTransaction({ serializedTransaction: serialized })));
+    const hash = await l1Call(call.what, () => client.sendRawTransaction({ serializedTransaction: raw }));
+    sent.push({ hash, raw, call });
   }
   const receipts: TransactionReceipt[] = [];
-  for (const [i, hash] of hashes.entries()) {
-    receipts.push(await waitForReceipt(client, hash, calls[i] as Call, options));
-  }
+  for (const one of sent) receipts.push(await waitForReceipt(client, one, options));
   return receipts;
 }

@@ -39,6 +39,8 @@ export interface WatcherClient {
   readonly core: Watcher;
   /** The batch at fault, as the L1 holds it. */
   readonly faulty: BatchEvent | null;
+  /** A batch that the L1 holds; null when it has none of that number. */
+  event(batch: number): BatchEvent | null;
   /**
    * Claims of the withdrawals met so far, by withdrawal number: each is good once the batch it names is final.
    * Empty unless `claims` was asked for.
@@ -54,6 +56,8 @@ export interface WatcherClientOptions {
   collectClaims?: boolean;
   /** Challenges what is wrong. Without one a fault is only told. */
   dispute?: DisputeClient;
+  /** Compares no later batch; absent = all. */
+  lastBatch?: number;
   /** Most batches compared in one round, so that a status appears now and then. */
   batchesPerRound?: number;
 }
@@ -100,6 +104,9 @@ class L1Watcher implements WatcherClient {
   get faulty(): BatchEvent | null {
     return this.#comparison.faulty?.event ?? null;
   }
+  event(batch: number): BatchEvent | null {
+    return this.#comparison.events[batch - 1] ?? null;
+  }
   get claims(): readonly ClaimArguments[] {
     return this.#comparison.claims;
   }
@@ -118,7 +125,9 @@ class L1Watcher implements WatcherClient {
   async #challenge(): Promise<void> {
     const { core, faulty } = this.#comparison;
     const { dispute } = this.#options;
-    if (faulty === null || dispute === undefined) return;
+    if (dispute === undefined) return;
+    // Ahead of any fault, so that a challenge stays one transaction.
+    if (faulty === null) return void (await dispute.ensureParameters(core.state.parameters));
     const { number, batchHash, blockNumber } = faulty.event;
     faulty.accused ??= core.accuse();
     if (!faulty.accused.ok) {
@@ -191,8 +200,8 @@ class L1Watcher implements WatcherClient {
   async #compareNext(): Promise<void> {
     const comparison = this.#comparison;
     const { core, events, claims } = comparison;
-    const { client, collectClaims, batchesPerRound = BATCHES_PER_ROUND } = this.#options;
-    const next = events.slice(core.tip.number, core.tip.number + batchesPerRound);
+    const { client, collectClaims, lastBatch = Infinity, batchesPerRound = BATCHES_PER_ROUND } = this.#options;
+    const next = events.slice(core.tip.number, Math.min(core.tip.number + batchesPerRound, lastBatch));
     for (const event of next) {
       const withdrawals = core.state.outboxCount;
       const posted: PostedBatch = await readPostedBatch(client, event);

@@ -1,7 +1,7 @@
 // Fraud end to end with the real contracts: a dishonest proposer's batch is convicted by the watcher itself, in one transaction,
 // and the honest log goes on from the batch before it to final settlement.
 import { join } from "node:path";
-import { applyPayload, decodeCycle, encodeCycle, type Hash, LedgerState } from "@tidemark/ledger";
+import { decodeCycle, encodeCycle, type Hash } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type Batch,
@@ -14,7 +14,7 @@ import {
   type SourceCycle,
   tipAfter,
 } from "@tidemark/settlement";
-import { encodeFunctionData } from "viem";
+import { encodeFunctionData, type PrivateKeyAccount } from "viem";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   batchChainAbi,
@@ -22,11 +22,13 @@ import {
   createClaimsClient,
   createDisputeClient,
   createWatcherClient,
+  custodyAbi,
   type DisputeClient,
   type DisputeClientOptions,
   developmentAccount,
   feeCapWeiPerGas,
   readConvictions,
+  stakeRegistryAbi,
   transactAll,
   type WatcherClient,
 } from "../src/index.ts";
@@ -36,6 +38,9 @@ import { createWorld, openForTrading, tradeBackAndForth, WINDOW_SECONDS, type Wo
 const BOND_WEI = 10n ** 18n;
 const BURN_ADDRESS = `0x${"00".repeat(18)}dEaD` as const;
 const WRONG_ROOT: Hash = `0x${"5a".repeat(32)}`;
+const TURN_SECONDS = 60;
+/** Admitted and staked like the honest proposer: each fraud costs one of them its place. */
+const DISHONEST = [0, 1, 2].map((place) => developmentAccount(`dishonest proposer ${place}`));
 const CHALLENGER = developmentAccount("challenger");
 const RIVAL = developmentAccount("rival");
 
@@ -43,8 +48,11 @@ let world: World;
 const disputes: DisputeClient[] = [];
 
 beforeEach(async () => {
-  world = await createWorld();
-  for (const { address } of [CHALLENGER, RIVAL]) await world.l1.setBalance(address, 10n ** 21n);
+  world = await createWorld({
+    furtherProposers: DISHONEST.map(({ address }) => address),
+    turnSeconds: TURN_SECONDS,
+  });
+  for (const { address } of [CHALLENGER, RIVAL, ...DISHONEST]) await world.l1.setBalance(address, 10n ** 21n);
   await openForTrading(world);
 });
 afterEach(async () => {
@@ -71,11 +79,22 @@ const pastTip = async (proposer: { posted: readonly { header: BatchHeader }[] })
   return last === undefined ? genesisTip(world.deployment.genesisRoot) : tipAfter(last.header);
 };
 
-/** What somebody with the proposer's key posts beside its process. */
-async function post(batch: Batch): Promise<void> {
+/** Turns pass by silence. */
+async function untilTurnOf({ address }: PrivateKeyAccount): Promise<void> {
+  const { stakeRegistry } = world.deployment;
+  const registry = { address: stakeRegistry, abi: stakeRegistryAbi } as const;
+  for (;;) {
+    const args = [address, BigInt((await lastNumber()) + 1)] as const;
+    if (await world.client.readContract({ ...registry, functionName: "mayPost", args })) return;
+    await world.mine(TURN_SECONDS);
+  }
+}
+
+async function post(batch: Batch, sender = DISHONEST[0] as PrivateKeyAccount): Promise<void> {
+  await untilTurnOf(sender);
   const data = bytesToHex(encodePostBatch(batch.header, batch.data));
   const { batchChain } = world.deployment;
-  const call = { sender: world.keys.proposer, to: batchChain, data, valueWei: BOND_WEI, gas: 9_000_000n };
+  const call = { sender, to: batchChain, data, valueWei: BOND_WEI, gas: 9_000_000n };
   await transactAll(world.client, [{ ...call, what: `batch ${batch.header.number}` }], { mine: () => world.mine() });
 }
 
@@ -147,7 +166,10 @@ test("each fraud is convicted in one transaction, and the honest log becomes fin
   const watcher = await watcherOf(disputeOf());
   const proposer = await world.proposer();
   let bondsBurnt = 0n;
-  for (const { name, code, make } of FRAUDS) {
+  for (const [place, { name, code, make }] of FRAUDS.entries()) {
+    // Waiting for turns makes marks old.
+    await world.mine();
+    world.venue.marks();
     tradeBackAndForth(world, 4);
     world.venue.withdraw(world.alice, 1_000_000, world.keys.alice.address);
     await world.mine();
@@ -155,7 +177,7 @@ test("each fraud is convicted in one transaction, and the honest log becomes fin
     const tip = await pastTip(proposer);
     const cycles = world.venue.cycles.slice(tip.nextCycle);
     const fraud = make(tip, cycles);
-    await post(fraud);
+    await post(fraud, DISHONEST[place]);
     expect(await proposer.tick(true), name).toMatchObject({ inFlight: 0, foreign: { number: tip.number + 1 } });
     const found = await watcher.tick();
     expect(found.fault, name).toMatchObject({ batch: tip.number + 1, code, dataCommitted: true });
@@ -171,13 +193,19 @@ test("each fraud is convicted in one transaction, and the honest log becomes fin
     const after = await watcher.tick();
     expect(after, name).toMatchObject({ ok: true, fault: null, challenge: null, batchesCompared: tip.number });
     expect(after.stateRoot, name).toBe(tip.stateRoot);
-    // The honest proposer goes on from the batch before, with the same journal.
+    // The honest proposer goes on from the batch before, with the same journal, when its turn has come.
+    await untilTurnOf(world.keys.proposer);
     expect(await proposer.tick(true), name).toMatchObject({ inFlight: 1, foreign: null });
     await world.mine();
     expect(await proposer.tick(true), name).toMatchObject({ cyclesPosted: world.venue.cycles.length, inFlight: 0 });
     expect(await watcher.tick(), name).toMatchObject({ ok: true, batchesCompared: tip.number + 1 });
   }
   const head = Number(await world.client.getBlockNumber());
+  const registry = { address: world.deployment.stakeRegistry, abi: stakeRegistryAbi } as const;
+  expect(await world.client.readContract({ ...registry, functionName: "activeSet" })).toEqual([
+    world.keys.proposer.address,
+  ]);
+  expect(await world.client.readContract({ ...registry, functionName: "slashCount" })).toBe(BigInt(FRAUDS.length));
   const convictions = await readConvictions(world.client, world.deployment, 0, head);
   expect(convictions.map(({ code }) => code)).toEqual(FRAUDS.map(({ code }) => code));
   expect(convictions.reduce((sum, one) => sum + one.burntWei, 0n)).toBe(bondsBurnt);
@@ -214,15 +242,14 @@ async function plantFraud(): Promise<{ batch: Batch; cycles: readonly SourceCycl
 
 test("descendants of a convicted batch go with it, and their bonds come back", async () => {
   const { batch } = await plantFraud();
-  const state = LedgerState.genesis(world.deployment.parameters);
-  for (const { payload } of world.venue.cycles) applyPayload(state, payload, { signatures });
-  world.venue.withdraw(world.alice, 1, world.keys.alice.address);
-  world.venue.withdraw(world.alice, 1, world.keys.alice.address);
+  await world.mine();
+  world.venue.marks();
   await world.mine();
   let tip = tipAfter(batch.header);
-  for (const cycle of world.venue.cycles.slice(-2)) {
+  for (const cycle of world.venue.cycles.slice(tip.nextCycle)) {
     const descendant = batchOf(tip, [cycle]);
-    await post(descendant);
+    // A proposer that posts on top of it in good faith.
+    await post(descendant, world.keys.proposer);
     tip = tipAfter(descendant.header);
   }
   const proposer = await world.proposer();
@@ -240,6 +267,7 @@ test("descendants of a convicted batch go with it, and their bonds come back", a
     });
   expect(await credit()).toBe(0n);
   for (let i = 0; i < 3; i++) {
+    await untilTurnOf(world.keys.proposer);
     await proposer.tick(true);
     await world.mine();
   }
@@ -333,7 +361,7 @@ test("the same wrong batch posted again is convicted again", async () => {
   for (let round = 1; round <= 3; round++) {
     expect((await watcher.tick()).challenge).toMatchObject({ step: "sent" });
     await world.mine();
-    if (round < 3) await post(batch);
+    if (round < 3) await post(batch, DISHONEST[round]);
     const status = await watcher.tick();
     expect(status.batchesDropped).toBe(round);
   }
@@ -366,7 +394,7 @@ test("a challenge waits for gas that it may pay for, and says so; the cap rises 
   expect(await watcher.tick()).toMatchObject({ ok: true, batchesDropped: 1 });
 });
 
-test("without money, or too late, it says why and sends nothing", async () => {
+test("without money it says why and sends nothing; a batch that became final is convicted late and freezes the custody", async () => {
   await plantFraud();
   const poor = developmentAccount("poor");
   const penniless = await watcherOf(disputeOf(poor));
@@ -380,7 +408,13 @@ test("without money, or too late, it says why and sends nothing", async () => {
     mine: () => world.mine(),
   });
   const late = await watcherOf(disputeOf());
-  expect((await late.tick()).challenge).toMatchObject({ step: "too late" });
+  expect((await late.tick()).challenge).toMatchObject({ step: "sent" });
+  await world.mine();
+  const status = await late.tick();
+  expect(status).toMatchObject({ ok: false, batchesDropped: 0, challenge: { step: "convicted late" } });
+  const frozen = { address: world.deployment.custody, abi: custodyAbi, functionName: "frozen" } as const;
+  expect(await world.client.readContract(frozen)).toBe(true);
+  expect((await late.tick()).challenge).toMatchObject({ step: "convicted late" });
   expect(await world.l1.pendingTransactions()).toBe(0);
 });
 

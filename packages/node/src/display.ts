@@ -97,6 +97,7 @@ function moneyLines(s: VenueStatus): string[] {
     `${bold("compression")}  ${count(messages)} messages → ${count(settledDeltas)} settled deltas${ratio} → ${count(l1Bytes)} L1 bytes, ${count(l1Gas)} gas`,
     `${bold("vault")}        ${usdc(s.conservation.vault)} USDC   ${bold("liabilities")} ${usdc(s.liabilities)}   ${bold("bad debt")} ${usdc(s.badDebt)}   conservation ${balance}`,
     `${bold("watcher")}      ${watcher}`,
+    `${bold("receipts")}     ${count(s.receipts.fills)} fills, ${count(s.receipts.cancels)} cancels signed in ${count(s.receipts.groups)} groups   ${bold("not posted")} ${usdc(BigInt(Math.round(s.admission.unpostedNotionalMicroUsdc)))} of ${usdc(BigInt(Math.round(s.admission.limitMicroUsdc)))} USDC that the stake covers${s.admission.admitting ? "" : red(" no new orders")}`,
   ];
 }
 

@@ -1,6 +1,7 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
@@ -121,6 +122,21 @@ function verificationCommands(program: Command): void {
       run(async () => (await import("./commands/challenge.ts")).challenge, { ...flags, batch }),
     );
   program
+    .command("affirm")
+    .description("prove on the L1 that a batch is right, check by check: it is final after the guard delay")
+    .argument("<batch>", "batch number", number)
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(outbox())
+    .addOption(gasPriceMax())
+    .option("--dry-run", "list the calls; needs no key")
+    .addOption(json())
+    .action((batch: number, flags: Flags) =>
+      run(async () => (await import("./commands/affirm.ts")).affirm, { ...flags, batch }),
+    );
+  program
     .command("replay")
     .description("replay a venue's journal and compare the state root of every cycle")
     .argument("<folder>", "data folder of a venue, or the --out folder of a run")
@@ -159,6 +175,50 @@ function lookCommands(program: Command): void {
     .requiredOption("--l1 <url>")
     .option("--batch-age-max-ms <ms>", "", number)
     .action((flags: Flags) => run(async () => (await import("./commands/propose.ts")).propose, flags));
+}
+
+function receiptCommands(program: Command): void {
+  const receipts = program.command("receipts").description("the sequencer's signed promises: list, check, collect");
+  const stored = (command: Command): Command =>
+    command
+      .requiredOption("--data-dir <dir>", "data folder of a venue, or the --out folder of a run")
+      .option("--account <number>", "of this account", number)
+      .option("--nonce <number>", "of this order", number)
+      .addOption(new Option("--kind <kind>", "of this kind").choices(["fill", "cancel"]));
+  const load = (name: keyof typeof import("./commands/receipts.ts")) => async (): Promise<Handler> =>
+    (await import("./commands/receipts.ts"))[name];
+  stored(receipts.command("list").description("what was signed"))
+    .addOption(json())
+    .action((flags: Flags) => run(load("listReceipts"), flags));
+  stored(receipts.command("export").description("write receipts with paths, signatures and orders to a file"))
+    .requiredOption("--out <file>", "where to")
+    .action((flags: Flags) => run(load("exportReceipts"), flags));
+  receipts
+    .command("verify")
+    .description("kept, pending or broken: judged from the L1 and the deployment file alone")
+    .argument("<file>", "exported receipts")
+    .addOption(l1())
+    .addOption(l1State())
+    .addOption(deployment())
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("verifyReceiptFile"), { ...flags, file }));
+  receipts
+    .command("claim")
+    .description("send a claim for every broken receipt; the accounts' owners are paid")
+    .argument("<file>", "exported receipts")
+    .addOption(l1().makeOptionMandatory())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .addOption(json())
+    .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
+  receipts
+    .command("collect")
+    .description("settle a round whose period is over and pay an owner's share out")
+    .requiredOption("--owner <address>", "owner of the accounts that claimed")
+    .addOption(l1().makeOptionMandatory())
+    .addOption(deployment())
+    .addOption(keyFile())
+    .action((flags: Flags) => run(load("collectReceiptDamages"), flags));
 }
 
 /** What every command needs that sends a transaction of its user. */
@@ -238,4 +298,8 @@ verificationCommands(program);
 lookCommands(program);
 forceCommands(program);
 escapeCommands(program);
+receiptCommands(program);
+stakeCommands(program, run, (command) => {
+  for (const option of [l1(), l1State(), deployment(), keyFile(), json()]) command.addOption(option);
+});
 await program.parseAsync();

@@ -6,6 +6,7 @@ import {
   type Hash,
   type LedgerPorts,
   type LedgerState,
+  type ParameterSet,
   RejectionCode,
   type StateRoots,
 } from "@tidemark/ledger";
@@ -59,6 +60,8 @@ export interface Accusation {
   code: number;
   /** Account that the ledger names; −1 = none. */
   account: number;
+  /** In force where the fault is: the L1 must hold them to judge it. */
+  parameters: ParameterSet;
   /** The faces that may show it, the likeliest first; each is built when it is asked for. */
   challenges(): Generator<Challenge>;
 }
@@ -132,7 +135,8 @@ function firstWrong(state: LedgerState, cycles: readonly BatchCycle[], ports: Le
   return null;
 }
 
-function claimOf(cycles: readonly BatchCycle[], index: number): { claim: CycleClaim; previous: PreviousCycle } {
+/** The cycle at `index` and its neighbour, as the L1 takes them. */
+export function claimOf(cycles: readonly BatchCycle[], index: number): { claim: CycleClaim; previous: PreviousCycle } {
   const { payload, postRoot } = cycles[index] as BatchCycle;
   const before = cycles[index - 1];
   return {
@@ -184,9 +188,13 @@ export function contradictsState(header: BatchHeader, state: LedgerState): boole
   return header.timeMs !== timeMs || header.inboundCursor !== inboundCursor || header.inboundHash !== inboundHash;
 }
 
-function* headerChallenge(state: LedgerState, header: BatchHeader): Generator<Challenge> {
+export function statePartsOf(state: LedgerState): StateParts {
   const { globalsHash: _, ...roots } = state.roots();
-  yield { face: "header", header, state: { ...roots, globals: state.globalsBytes() } };
+  return { ...roots, globals: state.globalsBytes() };
+}
+
+function* headerChallenge(state: LedgerState, header: BatchHeader): Generator<Challenge> {
+  yield { face: "header", header, state: statePartsOf(state) };
 }
 
 /**
@@ -200,7 +208,8 @@ export function accuse(state: LedgerState, batch: CommittedBatch, ports: LedgerP
   if (wrong === null) {
     if (!contradictsState(header, state)) return null;
     const challenges = (): Generator<Challenge> => headerChallenge(state, header);
-    return { batch: header.number, cycleIndex: cycles.length, code: 0, account: -1, challenges };
+    const { parameters } = state;
+    return { batch: header.number, cycleIndex: cycles.length, code: 0, account: -1, parameters, challenges };
   }
   // A cycle with a wrong root was applied all the same: the witness is of the state before it.
   state.rollBack();
@@ -209,5 +218,6 @@ export function accuse(state: LedgerState, batch: CommittedBatch, ports: LedgerP
     "cycles before the first wrong one are right",
   );
   const challenges = (): Generator<Challenge> => cycleChallenges(state, batch, wrong);
-  return { batch: header.number, cycleIndex: wrong.index, code: wrong.code, account: wrong.account, challenges };
+  const { index: cycleIndex, code, account } = wrong;
+  return { batch: header.number, cycleIndex, code, account, parameters: state.parameters, challenges };
 }

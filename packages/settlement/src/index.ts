@@ -1,3 +1,4 @@
+export * from "./affirm.ts";
 export * from "./attribute.ts";
 export * from "./batch.ts";
 export * from "./challenge.ts";

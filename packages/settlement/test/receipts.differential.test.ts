@@ -52,7 +52,8 @@ const counts = new Map<string, number>();
 
 beforeAll(async () => {
   evm = await CourtEvm.start({ ...TERMS, sequencer: sequencer.address, receiptPeriodMs: PERIOD_MS });
-});
+  // The compiler may have to run first.
+}, 600_000);
 afterAll(async () => {
   await evm?.stop();
   const table = [...counts].sort(([a], [b]) => a.localeCompare(b)).map(([name, count]) => `${name} ${count}`);

@@ -2,6 +2,7 @@
 // the end of a price curve, a cursor that has just arrived.
 import {
   type AdlCycle,
+  auctionTermsFloor,
   type Cycle,
   encodeCycle,
   encodeParameterChange,
@@ -31,7 +32,7 @@ let judge: Judge;
 
 beforeAll(async () => {
   evm = await RuleEvm.start();
-});
+}, RuleEvm.START_MS_MAX);
 afterAll(() => evm.stop());
 beforeEach(({ task }) => {
   judge = new Judge(new Agreement(), task.name, evm, new Random(7));
@@ -205,6 +206,36 @@ test("auction: an account without equity leaves the discount to the insurance, t
   await judge.compare();
 });
 
+test("auction: stops where one part less would have reached the initial requirement", async () => {
+  distressed(20 * USDC, { 3: 1_000, 4: 1_000 });
+  moveCash(0, 1, 50_000 * USDC);
+  venue.advance(duration() / 2);
+  const parts = 400;
+  const reaches = (equity: number): boolean => {
+    setEquity(BANKRUPT, equity);
+    const cell = venue.cell(BANKRUPT);
+    const margin = marginOf(venue.state, BANKRUPT, at(venue.timeMs));
+    if (margin === undefined) throw new Error("the account exists");
+    const less = auctionTermsFloor(viewOfVenue(venue), cell, margin, parts - 1, at(venue.timeMs));
+    return margin.equity - less.fromAccount >= less.initial;
+  };
+  let low = 0;
+  let high = Number(marginOf(venue.state, BANKRUPT, at(venue.timeMs))?.maintenance) - 1;
+  expect(reaches(high)).toBe(true);
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (reaches(middle)) high = middle;
+    else low = middle;
+  }
+  setEquity(BANKRUPT, high);
+  says(takeOf(venue, { owner: BANKRUPT, bidder: 5, parts }), RejectionCode.AUCTION_BEYOND_TARGET);
+  setEquity(BANKRUPT, low);
+  const take = takeOf(venue, { owner: BANKRUPT, bidder: 5, parts });
+  expect(take.take.fromAccount).toBeGreaterThan(1);
+  says(take, 0);
+  await judge.compare();
+});
+
 test("auction: the bid is paid to the last micro-USDC, and binds its legs", async () => {
   distressed(20 * USDC, { 3: 1_000, 4: 1_000 });
   moveCash(0, 1, 50_000 * USDC);
@@ -246,14 +277,15 @@ test("credit: settled once its entry is consumed, cleared by its deposit and no 
 });
 
 test("credit: the pool's limit is a share of the insurance less bad debt, rounded down", async () => {
-  moveCash(3, 1, 1_009);
+  moveCash(3, 1, 1_019);
   const { creditPoolFactorPpb } = venue.parameters.risk;
-  const limit = Math.floor((1_009 * creditPoolFactorPpb) / 1e9);
+  const limit = Math.floor((1_019 * creditPoolFactorPpb) / 1e9);
   says(grantOf(venue, 2, limit + 1), RejectionCode.CREDIT_POOL_LIMIT);
   says(grantOf(venue, 2, limit), 0);
   says(creditOf(venue, "revoke", 2), 0);
-  moveCash(4, 0, DEPOSIT + 9);
-  const less = Math.floor((1_000 * creditPoolFactorPpb) / 1e9);
+  moveCash(4, 0, DEPOSIT + 29);
+  const less = Math.floor((990 * creditPoolFactorPpb) / 1e9);
+  expect(less).toBeLessThan(limit);
   says(grantOf(venue, 2, less + 1), RejectionCode.CREDIT_POOL_LIMIT);
   says(grantOf(venue, 2, less), 0);
   await judge.compare();
@@ -286,6 +318,10 @@ test("admin: the set that results counts, not the way to it; no field beyond 2^5
   const beyond = `${least.slice(0, 2)}ffffffffffffff7f`;
   changed(`0x02${beyond}${sound}`, RejectionCode.ADMIN_PARAMETERS_INVALID);
   changed(`0x02${sound}`, RejectionCode.ADMIN_PARAMETERS_INVALID);
+  const quorum = (value: number): HexBytes => encodeParameterChange([{ field: "oracleQuorum", value }]);
+  changed(quorum(0), RejectionCode.ADMIN_PARAMETERS_INVALID);
+  changed(quorum(venue.parameters.oracles.length + 1), RejectionCode.ADMIN_PARAMETERS_INVALID);
+  changed(quorum(venue.parameters.oracles.length), 0);
   changed(`0x01${sound}00`, RejectionCode.ADMIN_PARAMETERS_INVALID);
   await judge.compare();
 });

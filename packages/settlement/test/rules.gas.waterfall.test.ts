@@ -25,7 +25,7 @@ let table: GasTable;
 beforeAll(async () => {
   evm = await RuleEvm.start();
   table = new GasTable(evm);
-});
+}, RuleEvm.START_MS_MAX);
 afterAll(async () => {
   await evm.stop();
   console.log(`${table}`);

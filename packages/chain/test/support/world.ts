@@ -11,6 +11,7 @@ import {
   createInboundReader,
   createProposer,
   type Deployment,
+  type DeployOptions,
   deployVenue,
   developmentAccount,
   type EmbeddedL1,
@@ -69,7 +70,7 @@ export function parametersForTests(chainId: number): ParameterSet {
   });
 }
 
-export async function createWorld(): Promise<World> {
+export async function createWorld(options: Partial<DeployOptions> = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "tidemark-chain-"));
   const l1 = await startEmbeddedL1({ genesisTimestampSeconds: GENESIS_SECONDS, slotsInAnEpoch: SLOTS_IN_AN_EPOCH });
   const client = await connectL1(l1.url, l1.chainId);
@@ -97,6 +98,7 @@ export async function createWorld(): Promise<World> {
     bondWei: 10n ** 18n,
     forcedPeriodSeconds: 3_600,
     mine,
+    ...options,
   });
   const custody = createCustodyClient(client, deployment, { mine });
   venue = new MiniatureVenue(deployment.parameters, nowSeconds * 1000);

@@ -59,7 +59,7 @@ async function prepared(trial: Trial, sender: Address): Promise<PreparedChalleng
 }
 
 const isOver = ({ step }: ChallengeReport): boolean =>
-  step === "convicted" || step === "too late" || step === "unprovable";
+  step === "convicted" || step === "convicted late" || step === "unprovable";
 
 /** Rounds until the batch is gone or nothing can be done about it. */
 async function pursue(trial: Trial, dispute: DisputeClient): Promise<ChallengeReport> {

@@ -17,6 +17,8 @@ import { endProcess, proposersOf } from "../venue/leftovers.ts";
 const INTERVAL_MS = 150;
 /** The latest batches go to the parent in each round; older ones it has heard of. */
 const MARKS_TOLD = 64;
+/** Bonds of final batches come back now and then: the next ones need the money. */
+const ROUNDS_BETWEEN_BONDS = 100;
 
 export async function propose(flags: Record<string, unknown>): Promise<ExitCode> {
   const folder = existingDataFolder(String(flags["dataDir"]));
@@ -34,12 +36,14 @@ export async function propose(flags: Record<string, unknown>): Promise<ExitCode>
     policy: { ...PROPOSER_POLICY_DEFAULT, cut: { ...PROPOSER_POLICY_DEFAULT.cut, ageMaxMs } },
   });
   let flush = false;
+  let rounds = 0;
   const signal = stopSignal(() => {
     flush = true;
   });
   await runRounds(
     async () => {
       const status = await proposer.tick(flush);
+      if (++rounds % ROUNDS_BETWEEN_BONDS === 0) await proposer.withdrawBonds();
       const batches = proposer.posted.slice(-MARKS_TOLD).map(({ number, header, postedAtSeconds }) => ({
         number,
         cycleEnd: header.firstCycle + header.cycleCount,

@@ -1,9 +1,11 @@
 // What the sequencer owes of each live order: cumulative fills by order, turned into receipts as the engine's events come.
 // Derived from the commands alone, so a replay of the journal makes the same receipts again.
-import type { Command, Engine, EventSink } from "@tidemark/engine";
+import type { Command, Engine, EventSink, InboundCommand } from "@tidemark/engine";
 import { FINALITY_TIERS } from "@tidemark/finality";
 import {
+  decodeInboundEntry,
   domainSeparator,
+  forcedCloseOrder,
   type Hash,
   type LedgerState,
   type Order,
@@ -107,9 +109,26 @@ export class ReceiptBook {
 
   #accepted(account: number, nonce: number, openLots: number): void {
     const command = this.#command;
-    assert(command?.kind === "place" || command?.kind === "amend", "an order enters by its own command");
-    assert(command.order.account === account && command.order.nonce === nonce, "the event is of the command's order");
-    this.#enter(command.order, openLots, 0, 0, command.orderHash);
+    if (command?.kind === "place" || command?.kind === "amend") {
+      const { order, orderHash: known } = command;
+      assert(order.account === account && order.nonce === nonce, "the event is of the command's order");
+      this.#enter(order, openLots, 0, 0, known);
+      return;
+    }
+    assert(command?.kind === "inbound", "an order enters by its own command or through the L1 queue");
+    this.#enter(this.#forcedOrder(command, account, nonce), openLots, 0, 0);
+  }
+
+  #forcedOrder(command: InboundCommand, account: number, nonce: number): Order {
+    for (const bytes of command.entries) {
+      const decoding = decodeInboundEntry(bytes);
+      if (!decoding.ok || decoding.entry.type !== "forcedClose") continue;
+      const order = forcedCloseOrder(decoding.entry, this.#parameters.domain, command.timeMs);
+      const slot = this.#ledger().ringSlot(account, nonce);
+      const isIt = order.account === account && order.nonce === nonce;
+      if (isIt && bytesToHex(orderHash(order, this.#separator)) === slot?.orderHash) return order;
+    }
+    assert(false, `order ${nonce} of account ${account} is a forced close of the queue`);
   }
 
   /** `side` is the order's: +1 buys, −1 sells. */

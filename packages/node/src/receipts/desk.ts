@@ -1,12 +1,16 @@
 // Signs what the sequencer promised: off the order path, one signature for each group that the disk has taken.
 import type { Command, Engine } from "@tidemark/engine";
-import { domainSeparator, type LedgerState, type ParameterSet } from "@tidemark/ledger";
+import { domainSeparator, type LedgerState, ORDER_LIFETIME_MAX_MS, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { encodeReceipt, ReceiptTree, receiptsHash } from "@tidemark/settlement";
 import type { Signer } from "../signatures/port.ts";
 import { ReceiptBook } from "./book.ts";
 import type { Exposure } from "./exposure.ts";
 import { ReceiptStore } from "./store.ts";
+
+/** Longer than any order lives, so that every cancel is on the shelf as long as it can be broken. */
+const KEPT_MS = ORDER_LIFETIME_MAX_MS + 7 * 24 * 3_600_000;
+const PRUNED_AT_ONCE = 1_024;
 
 export interface ReceiptDeskOptions {
   folder: string;
@@ -97,9 +101,10 @@ export class ReceiptDesk {
     });
   }
 
-  /** Receipts of all commands up to here were released: a recovery may begin behind it. */
-  checkpoint(sequence: number): Promise<unknown> {
-    return this.#store.putSequence(sequence);
+  /** Receipts of all commands up to here were released: a recovery may begin behind it. Very old ones go. */
+  async checkpoint(sequence: number, timeMs: number): Promise<void> {
+    await this.#store.putSequence(sequence);
+    await this.#store.prune(timeMs - KEPT_MS, PRUNED_AT_ONCE);
   }
 
   /** Resolves when all that was signed is on disk. */

@@ -217,6 +217,26 @@ export class ReceiptStore {
     }
   }
 
+  /** Removes the oldest groups whose receipts were all due before, at most so many. Answers with how many went. */
+  async prune(beforeMs: number, groupsMax: number): Promise<number> {
+    const old: [number, ReceiptGroup][] = [];
+    for (const number of this.#groups.getKeys({ limit: groupsMax })) {
+      const group = this.#group(number);
+      if (group.receipts.some(({ receipt }) => receipt.deadlineMs >= beforeMs)) break;
+      old.push([number, group]);
+    }
+    this.#stored = this.#root.transaction(() => {
+      for (const [number, { receipts }] of old) {
+        this.#groups.remove(number);
+        receipts.forEach(({ receipt: { account, nonce, kind } }, place) => {
+          this.#index.remove([account, nonce, ReceiptKind[kind], number, place]);
+        });
+      }
+    });
+    await this.#stored;
+    return old.length;
+  }
+
   /** A copy that another process may open. */
   async copyTo(folder: string): Promise<void> {
     await this.#stored;

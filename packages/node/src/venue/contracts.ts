@@ -9,8 +9,9 @@ import {
   readDeployment,
   writeDeployment,
 } from "@tidemark/chain";
+import { bondWeiFor } from "@tidemark/finality";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
-import { hexToBytes } from "@tidemark/num";
+import { hexToBytes, type PartsPerBillion } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
@@ -23,9 +24,15 @@ import type { VenueL1 } from "./l1.ts";
 
 const ORACLES = 3;
 const ORACLE_QUORUM = 2;
-const BOND_WEI = 10n ** 17n;
+/** The dearest challenge that the limits allow pays for itself at that price; stakes are far above V·r·W of this venue. */
+const BOND_WEI = bondWeiFor({
+  gas: 12_000_000,
+  stressWeiPerGas: 100_000_000_000n,
+  marginPpb: 200_000_000 as PartsPerBillion,
+  bountyWei: 5n * 10n ** 16n,
+});
 const FORCED_PERIOD_SECONDS = 24 * 3_600;
-const GAS_MONEY_WEI = 10n ** 21n;
+const GAS_MONEY_WEI = 10n ** 22n;
 const MICRO_PER_USDC = 1_000_000n;
 /** Rows live through a few missed reports, not longer. */
 const REPORTS_IN_MARK_AGE = 4;

@@ -56,6 +56,7 @@ export class Processes {
   #hear(message: ChildMessage): void {
     switch (message.type) {
       case "proposer":
+        this.#tellForeign(message.status);
         this.proposer = message.status;
         this.#options.onBatches(message.batches, message.status.headSeconds);
         break;
@@ -68,6 +69,11 @@ export class Processes {
         this.#options.onNews(`${message.code}: ${message.detail}`);
         break;
     }
+  }
+
+  #tellForeign({ foreign }: ProposerStatus): void {
+    if (foreign === null || foreign.number === this.proposer?.foreign?.number) return;
+    this.#options.onNews(`batch ${foreign.number} is not ours (${foreign.detail}): nothing is posted on top of it`);
   }
 
   /** A wrong batch that the watcher does something about is news; one that it cannot stop is the venue's end. */
@@ -93,7 +99,7 @@ export class Processes {
   get fault(): string | null {
     const { fault = null, challenge = null } = this.watch ?? {};
     if (fault === null) return null;
-    const isOver = challenge === null || challenge.step === "unprovable" || challenge.step === "too late";
+    const isOver = challenge === null || challenge.step === "unprovable" || challenge.step === "convicted late";
     return isOver ? `${describeFault(fault)}${challenge === null ? "" : `; ${challenge.detail}`}` : null;
   }
 

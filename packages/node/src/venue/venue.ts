@@ -213,7 +213,7 @@ export class Venue {
     this.#snapshotSequence = journal.lastSequence();
     await journal.writeSnapshot(this.#snapshotSequence, engine.snapshot());
     // Everything up to the snapshot is durable, so its receipts were released: a recovery may begin here.
-    await receipts.checkpoint(this.#snapshotSequence);
+    await receipts.checkpoint(this.#snapshotSequence, timeMs);
   }
 
   async #show(show: ShowStatus, secondsTotal: number | null): Promise<void> {

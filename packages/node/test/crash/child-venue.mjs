@@ -10,6 +10,7 @@ import { Oracle } from "../../dist/market/oracle.js";
 import { SimulatedSource } from "../../dist/market/simulated.js";
 import { TradingFloor } from "../../dist/market/traders.js";
 import { ReceiptDesk } from "../../dist/receipts/desk.js";
+import { Exposure } from "../../dist/receipts/exposure.js";
 import { Sequencer } from "../../dist/sequencer.js";
 import { signer } from "../../dist/signatures/signer.js";
 import { Tally } from "../../dist/tally.js";
@@ -29,6 +30,7 @@ const INSURANCE_MICRO_USDC = 1_000_000_000_000;
 
 const parameters = parametersOf(defaultParameters, seed);
 const source = new SimulatedSource({ seed, selection: { expiriesMax: 4, strikesMax: 4 } });
+const exposure = new Exposure({ notionalPerStake: 10, readStake: async () => 10n ** 18n });
 const openReceipts = (ledger) =>
   new ReceiptDesk({
     folder: receiptsFolder(directory),
@@ -36,6 +38,7 @@ const openReceipts = (ledger) =>
     ledger,
     signer,
     privateKey: SEQUENCER_KEY,
+    exposure,
     onFailure: (error) => {
       throw error;
     },
@@ -125,7 +128,7 @@ for (;;) {
     snapshotSequence = journal.lastSequence();
     writeSync(1, `snapshot ${snapshotSequence}\n`);
     // Not waited for: commands go on while it is written, and so do kills.
-    const written = snapshotSequence;
-    snapshot = journal.writeSnapshot(written, engine.snapshot()).then(() => receipts.checkpoint(written));
+    const [written, writtenMs] = [snapshotSequence, timeMs];
+    snapshot = journal.writeSnapshot(written, engine.snapshot()).then(() => receipts.checkpoint(written, writtenMs));
   }
 }

@@ -109,9 +109,12 @@ export async function createDisputeWorld(): Promise<DisputeWorld> {
       const before = nowSeconds;
       const request = client.request as unknown as (call: { method: string; params: unknown[] }) => Promise<unknown>;
       const snapshot = await request({ method: "evm_snapshot", params: [] });
-      await work();
-      await request({ method: "evm_revert", params: [snapshot] });
-      nowSeconds = before;
+      try {
+        await work();
+      } finally {
+        await request({ method: "evm_revert", params: [snapshot] });
+        nowSeconds = before;
+      }
     },
     post: (batch, cycles) =>
       send(

@@ -75,6 +75,9 @@ export class RuleEvm {
     this.#abi = abi;
   }
 
+  /** The first start after a change of the sources compiles them all. */
+  static readonly START_MS_MAX = 600_000;
+
   static async start(): Promise<RuleEvm> {
     const compiled = compiledContracts();
     const abi = compiled["ICycleRule"]?.abi;
