@@ -4,6 +4,7 @@
 // L1 by a batch that nobody challenges and in the watcher alike. TIDEMARK_LONG=1 is a part of `npm run test:long -- frauds`.
 import {
   applyPayload,
+  decodeCycle,
   encodeCycle,
   encodeInboundEntry,
   type Hash,
@@ -357,17 +358,29 @@ function addBits(unit: UnitRecord, what: string, tried: number, counts: BitCount
   unit.counts[`bits ${what}: convicted`] = (unit.counts[`bits ${what}: convicted`] ?? 0) + counts.convicted;
 }
 
-/** The smallest sound cycle of each kind, in order of the history. */
-function smallest(sound: readonly SoundCycle[]): number[] {
+/** Kind, with what else decides which bytes a payload has. */
+function formOf(payload: Uint8Array, domain: number): string {
+  const decoding = decodeCycle(payload, domain);
+  if (!decoding.ok) throw new Error(`a sound cycle does not decode: ${decoding.what}`);
+  const { cycle } = decoding;
+  if (cycle.kind === "auction" || cycle.kind === "credit") return `${cycle.kind} ${cycle.op}`;
+  if (cycle.kind === "inbound") return `inbound ${cycle.entries[0]?.type}`;
+  return cycle.kind;
+}
+
+/** The smallest sound cycle of each form, in order of the history. */
+function smallest(sound: readonly SoundCycle[], domain: number): number[] {
   const best = new Map<string, number>();
-  sound.forEach(({ name, payload, moved }, i) => {
-    const known = sound[best.get(name) ?? -1];
-    if (moved === null && (known === undefined || payload.length < known.payload.length)) best.set(name, i);
+  sound.forEach(({ payload, moved }, i) => {
+    if (moved !== null) return;
+    const form = formOf(payload, domain);
+    const known = sound[best.get(form) ?? -1];
+    if (known === undefined || payload.length < known.payload.length) best.set(form, i);
   });
   return [...best.values()].sort((a, b) => a - b);
 }
 
-/** Every bit of one cycle of each kind and of its root; of the last one every bit of the posting call around it. */
+/** Every bit of one cycle of each kind and form, and of its root; of the last one every bit of the posting call around it. */
 async function bits(seed: number, unit: UnitRecord): Promise<void> {
   const l1 = await EvidenceL1.start();
   const stream = new L1Stream(new Random(seed), l1);
@@ -380,7 +393,8 @@ async function bits(seed: number, unit: UnitRecord): Promise<void> {
     }
     const random = new Random(seed + 1);
     const { sound } = stream.kept;
-    for (const index of smallest(sound)) {
+    const chosenCycles = smallest(sound, planter.domain);
+    for (const index of chosenCycles) {
       await planter.followTo(index);
       const cycle = sound[index] as SoundCycle;
       await queueFor(l1, [cycle]);
@@ -388,7 +402,7 @@ async function bits(seed: number, unit: UnitRecord): Promise<void> {
       addBits(unit, `payload ${cycle.name}`, payload.length, await payloadBits(planter, cycle, payload));
       const root = bitsOf(random, ROOT_BITS);
       addBits(unit, `root ${cycle.name}`, root.length, await rootBits(planter, cycle, root));
-      const isLast = index === smallest(sound).at(-1);
+      const isLast = index === chosenCycles.at(-1);
       if (!isLast) continue;
       const frame = frameBits(planter, cycle);
       const chosen = run.isLong ? frame : Array.from({ length: 40 }, () => random.pick(frame));
