@@ -12,7 +12,7 @@ import {
 } from "@tidemark/settlement";
 import type { Hex } from "viem";
 import { signaturePort } from "../../packages/ledger/test/keys.ts";
-import { forgeBatch, forgedOf } from "./forge.ts";
+import { forgeBatch, forgedOf } from "./forgery.ts";
 import type { Planter } from "./fraud-planter.ts";
 import type { SoundCycle } from "./history.ts";
 import type { Simulation } from "./l1.ts";

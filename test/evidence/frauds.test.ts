@@ -20,7 +20,7 @@ import { afterAll, expect, test } from "vitest";
 import { account, at, micro } from "../../packages/ledger/test/factory.ts";
 import { signaturePort } from "../../packages/ledger/test/keys.ts";
 import { Random } from "../../packages/ledger/test/random.ts";
-import { forgedOf } from "./forge.ts";
+import { forgedOf } from "./forgery.ts";
 import { type BitCounts, callBits, frameBits, payloadBits, rootBits } from "./fraud-bits.ts";
 import {
   type FraudRow,
@@ -308,7 +308,7 @@ async function oneStream(seed: number, unit: UnitRecord, isFirst: boolean): Prom
   const l1 = await EvidenceL1.start();
   const done = proven();
   const lacking = new Map([...ROWS].filter(([key]) => !done.has(key) && !NOT_BREAKABLE.has(key)));
-  const stream = new L1Stream(new Random(seed), l1);
+  const stream = new L1Stream(new Random(seed), l1.deployment.parameters);
   const planter = await Planter.start(l1, stream.kept);
   try {
     const search = new Search(planter, unit, lacking);
@@ -326,7 +326,7 @@ async function oneWide(seed: number, unit: UnitRecord): Promise<void> {
   const l1 = await EvidenceL1.start();
   const done = proven();
   const lacking = new Map([...ROWS].filter(([key]) => ELSEWHERE.has(key) && !done.has(key)));
-  const stream = new L1WideStream(new Random(seed), l1);
+  const stream = new L1WideStream(new Random(seed), l1.deployment.parameters);
   const planter = await Planter.start(l1, stream.kept);
   try {
     await searchWide(stream, new Search(planter, unit, lacking));
@@ -383,7 +383,7 @@ function smallest(sound: readonly SoundCycle[], domain: number): number[] {
 /** Every bit of one cycle of each kind and form, and of its root; of the last one every bit of the posting call around it. */
 async function bits(seed: number, unit: UnitRecord): Promise<void> {
   const l1 = await EvidenceL1.start();
-  const stream = new L1Stream(new Random(seed), l1);
+  const stream = new L1Stream(new Random(seed), l1.deployment.parameters);
   const planter = await Planter.start(l1, stream.kept);
   try {
     stream.setUp();

@@ -198,8 +198,8 @@ export class L1Stream extends Stream {
   readonly kept: Kept = { sound: [], refused: [] };
   readonly #choices = new Random(7);
 
-  constructor(random: Random, l1: EvidenceL1) {
-    super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
+  constructor(random: Random, parameters: ParameterSet) {
+    super(random, new Coverage(), new Venue({ parameters }));
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
@@ -217,8 +217,8 @@ export class L1WideStream extends WideStream {
   readonly kept: Kept = { sound: [], refused: [] };
   readonly #choices = new Random(7);
 
-  constructor(random: Random, l1: EvidenceL1) {
-    super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
+  constructor(random: Random, parameters: ParameterSet) {
+    super(random, new Coverage(), new Venue({ parameters }));
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {

@@ -1,14 +1,12 @@
 // Forge's invariants: handlers play owners, proposers, challengers, thieves and time in any order, and after every call what must
 // always hold is asked. `npm test` runs them once (forge); TIDEMARK_LONG=1 is `npm run test:long -- invariants`: longer sequences from
 // seeds of its own. What each statement of the issue is checked by is listed here and looked up in the sources.
-import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
+import { forgeTests, ROOT } from "./forge.ts";
 import { EvidenceRun, type UnitRecord } from "./run.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FOLDER = "contracts/test/invariant";
 const run = new EvidenceRun(20_261_126);
 const UNITS = 8;
@@ -30,13 +28,6 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   ],
   "nothing claimed twice": ["SettlementInvariantTest.nothingIsPaidTwice"],
 };
-
-interface ForgeTest {
-  status: string;
-  reason: string | null;
-  counterexample?: unknown;
-  kind: { Invariant?: { runs: number; calls: number; reverts: number } };
-}
 
 afterAll(() => console.log(run.table()));
 
@@ -65,39 +56,16 @@ test("every statement has its check", () => {
 });
 
 function campaign(unit: UnitRecord, seed: number): void {
-  const parameters = ["test", "--match-path", `${FOLDER}/*`, "--match-test", "invariant_", "--json"];
-  const result = spawnSync(
-    process.execPath,
-    ["tools/forge.mjs", ...parameters, "--fuzz-seed", `0x${seed.toString(16)}`],
-    {
-      cwd: ROOT,
-      encoding: "utf8",
-      maxBuffer: 1 << 28,
-      env: {
-        ...process.env,
-        FOUNDRY_INVARIANT_RUNS: String(RUNS_PER_UNIT),
-        FOUNDRY_INVARIANT_DEPTH: String(DEPTH),
-      },
-    },
-  );
-  const line = result.stdout.split("\n").find((text) => text.startsWith("{"));
-  if (line === undefined) throw new Error(`forge said nothing: ${result.stderr.slice(-2_000)}`);
-  const suites = JSON.parse(line) as Record<string, { test_results: Record<string, ForgeTest> }>;
-  for (const [suite, { test_results: tests }] of Object.entries(suites)) {
-    const contract = suite.split(":")[1] ?? suite;
-    for (const [name, { status, reason, kind, counterexample }] of Object.entries(tests)) {
-      const counts = kind.Invariant;
-      if (status !== "Success" || counts === undefined) {
-        throw new Error(
-          `seed ${seed}: ${contract}.${name}: ${reason} ${JSON.stringify(counterexample).slice(0, 4_000)}`,
-        );
-      }
-      const key = `${contract}.${name.replace("()", "")}`;
-      unit.attempts += counts.calls;
-      unit.counts[`runs: ${key}`] = (unit.counts[`runs: ${key}`] ?? 0) + counts.runs;
-      unit.counts[`calls: ${key}`] = (unit.counts[`calls: ${key}`] ?? 0) + counts.calls;
-      unit.counts[`reverts: ${key}`] = (unit.counts[`reverts: ${key}`] ?? 0) + counts.reverts;
-    }
+  const settings = { FOUNDRY_INVARIANT_RUNS: String(RUNS_PER_UNIT), FOUNDRY_INVARIANT_DEPTH: String(DEPTH) };
+  for (const { name, kind } of forgeTests(
+    ["--match-path", `${FOLDER}/*`, "--match-test", "invariant_"],
+    seed,
+    settings,
+  )) {
+    const counts = kind.Invariant;
+    if (counts === undefined) throw new Error(`${name} is no invariant`);
+    unit.attempts += counts.calls;
+    for (const column of ["runs", "calls", "reverts"] as const) unit.counts[`${column}: ${name}`] = counts[column];
   }
 }
 
