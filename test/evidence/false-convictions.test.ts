@@ -193,7 +193,7 @@ async function attemptsOn(l1: EvidenceL1, all: PostedCycles[], seed: number, rec
     const attempts = Array.from({ length: left }, (_, i): Attempt => {
       const target = targetOf(random, kinds);
       const hostile = hostileChallenge(target, { random, posted: all, globalsBytes });
-      const call = { to: l1.deployment.dispute, data: challengeData(hostile.challenge) };
+      const call = { to: l1.deployment.dispute, data: hostile.data };
       return {
         class: hostile.class,
         kind: kindOf(target),
