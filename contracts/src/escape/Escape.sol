@@ -299,7 +299,8 @@ contract Escape is IEscape, ReentrancyGuardTransient {
         ];
         address signer = reader.withdrawalSigner(_anchor.parameters, cell.account, words, signature);
         // One signature is one wish: the recipient may have been paid by it twice, the owner wanted it once.
-        if (signer == address(0) || signer != custody.ownerOf(cell.account) || _isWishUsed[round][cell.account][nonce]) {
+        if (signer == address(0) || signer != custody.ownerOf(cell.account) || _isWishUsed[round][cell.account][nonce])
+        {
             revert NotTheOwnersWish(cell.account, cell.recipient);
         }
         _isWishUsed[round][cell.account][nonce] = true;
