@@ -7,14 +7,17 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import * as differential from "./evidence/differential.mjs";
+import * as falseConvictions from "./evidence/false-convictions.mjs";
+import * as frauds from "./evidence/frauds.mjs";
 import * as invariants from "./evidence/invariants.mjs";
+import * as reorgs from "./evidence/reorgs.mjs";
 import { durationOf } from "./evidence/units.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = "docs/evidence.md";
 const FOLDER = "docs/evidence";
 /** In order of the page. */
-const SECTIONS = { differential, invariants };
+const SECTIONS = { frauds, "false-convictions": falseConvictions, differential, invariants, reorgs };
 /** What a run's outcome depends on. */
 const SOURCES = ["contracts/src", "contracts/test", "packages", "test", "tools/evidence"];
 const SOURCE = /\.(sol|ts|mjs)$/;

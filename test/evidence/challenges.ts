@@ -44,6 +44,16 @@ export function headerChallengeData(header: Header, state: Record<string, Hex>):
   return encodeFunctionData({ abi: disputeAbi as Abi, functionName: "challengeHeader", args: [header, state] });
 }
 
+export function blobChallengeData(header: Header, data: Hex, commitment: Hex, proof: Hex): Hex {
+  const args = [header, data, commitment, proof];
+  return encodeFunctionData({ abi: disputeAbi as Abi, functionName: "challengeBlob", args });
+}
+
+export function blobElementChallengeData(header: Header, index: bigint, commitment: Hex, proof: Hex): Hex {
+  const args = [header, index, 0n, commitment, proof];
+  return encodeFunctionData({ abi: disputeAbi as Abi, functionName: "challengeBlobElement", args });
+}
+
 export function claimOf(cycles: readonly BatchCycle[], index: number): Claim {
   const { payload, postRoot } = cycles[index] as BatchCycle;
   return { index, postRoot, payload: bytesToHex(payload), path: cyclePath(cycles, index) };

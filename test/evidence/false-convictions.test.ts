@@ -8,6 +8,7 @@ import { afterAll, expect, test } from "vitest";
 import { Random } from "../../packages/ledger/test/random.ts";
 import { challengeData, claimOf, previousOf, refusalName } from "./challenges.ts";
 import { compiledContract } from "./compile.ts";
+import { forgeTests } from "./forge.ts";
 import { L1Stream, type PostedCycles, postSound, registerChanged, type SoundCycle, sourceCyclesOf } from "./history.ts";
 import { hostileChallenge, randomTarget, soundChallenge, type Target } from "./hostile.ts";
 import { CHALLENGE_GAS, EvidenceL1, type ReadCall } from "./l1.ts";
@@ -20,6 +21,9 @@ const STREAMS = run.isLong ? 16 : 1;
 const STEPS_PER_STREAM = run.isLong ? 300 : 60;
 const CYCLES_PER_BATCH = 24;
 const FAULT_SHARE = 0.1;
+const FORGE_RUNS = 2_500;
+/** ATTEMPTS_PER_RUN of contracts/test/fuzz/FalseConvictions.t.sol. */
+const FORGE_ATTEMPTS_PER_RUN = 4;
 const CALLS_AT_ONCE = 256;
 /** Of the attempts. */
 const GAS_SHARE = 0.15;
@@ -189,7 +193,7 @@ async function attemptsOn(l1: EvidenceL1, all: PostedCycles[], seed: number, rec
     const attempts = Array.from({ length: left }, (_, i): Attempt => {
       const target = targetOf(random, kinds);
       const hostile = hostileChallenge(target, { random, posted: all, globalsBytes });
-      const call = { to: l1.deployment.dispute, data: challengeData(hostile.challenge) };
+      const call = { to: l1.deployment.dispute, data: hostile.data };
       return {
         class: hostile.class,
         kind: kindOf(target),
@@ -230,7 +234,7 @@ async function controls(l1: EvidenceL1, cycles: readonly SoundCycle[], record: U
 async function oneUnit(seed: number, record: UnitRecord): Promise<void> {
   const l1 = await EvidenceL1.start();
   try {
-    const stream = new L1Stream(new Random(seed), l1);
+    const stream = new L1Stream(new Random(seed), l1.deployment.parameters);
     stream.setUp();
     for (let step = 0; step < STEPS_PER_STREAM; step++) {
       const cycle = nextCycle(stream, new Set(), FAULT_SHARE);
@@ -249,8 +253,20 @@ async function oneUnit(seed: number, record: UnitRecord): Promise<void> {
   }
 }
 
+/** The fuzz tests of forge, longer: they change the same things from within the EVM. */
+function fuzzRuns(record: UnitRecord): void {
+  const parameters = ["--match-contract", "FalseConvictionsTest"];
+  for (const { name, kind } of forgeTests(parameters, run.seed, { FOUNDRY_FUZZ_RUNS: String(FORGE_RUNS) })) {
+    const runs = kind.Fuzz?.runs ?? 0;
+    if (runs === 0) continue;
+    count(record, `forge: ${name}`, runs * FORGE_ATTEMPTS_PER_RUN);
+    record.attempts += runs * FORGE_ATTEMPTS_PER_RUN;
+  }
+}
+
 test("nothing convicts a right cycle", { timeout: run.isLong ? 36_000_000 : 120_000 }, async () => {
   run.announce(share);
+  if (run.isLong && run.shard === 0) await run.unit("forge", fuzzRuns);
   for (let number = run.shard; number < STREAMS; number += run.shards) {
     const seed = (run.seed + number) >>> 0;
     await run.unit(`stream ${seed}`, (record) => oneUnit(seed, record));

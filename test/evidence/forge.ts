@@ -1,52 +1,47 @@
-// Batches as a dishonest proposer makes them: nothing is asserted, fields are what he says.
-import type { Hash } from "@tidemark/ledger";
-import {
-  type Batch,
-  type BatchCycle,
-  type BatchHeader,
-  type BatchTip,
-  buildBatch,
-  cyclesRoot,
-  encodeBatchData,
-  hashHeader,
-} from "@tidemark/settlement";
-import { type SoundCycle, sourceCyclesOf } from "./history.ts";
+// Forge's own test runs as units of an evidence run.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-export interface ForgedCycle extends BatchCycle {
-  /** What the header is to say of time and queue after it; null: as before it. */
-  claims: SoundCycle | null;
+export const ROOT = join(fileURLToPath(new URL("../..", import.meta.url)));
+
+export interface ForgeResult {
+  /** "Contract.function" */
+  name: string;
+  kind: {
+    Invariant?: { runs: number; calls: number; reverts: number };
+    Fuzz?: { runs: number };
+  };
 }
 
-export const forgedOf = (cycle: SoundCycle): ForgedCycle => ({
-  payload: cycle.payload,
-  postRoot: cycle.postRoot,
-  claims: cycle,
-});
+interface ForgeTest {
+  status: string;
+  reason: string | null;
+  counterexample?: unknown;
+  kind: ForgeResult["kind"];
+}
 
-/** A batch of the cycles; time and queue of the header follow those that say so, other fields follow `changes`. */
-export function forgeBatch(
-  tip: BatchTip,
-  cycles: readonly ForgedCycle[],
-  domain: number,
-  changes: Partial<BatchHeader> = {},
-): Batch {
-  const sound = cycles.flatMap(({ claims }) => (claims === null ? [] : [claims]));
-  // A right batch of a placeholder has all fields but those of these cycles.
-  const [first] = cycles;
-  if (first === undefined) throw new RangeError("a batch has a cycle");
-  const placeholder = { payload: Uint8Array.of(0), postRoot: first.postRoot, timeMs: tip.timeMs, kind: 0 };
-  const base =
-    sound.length > 0
-      ? buildBatch(tip, sourceCyclesOf(tip, sound), domain)
-      : buildBatch(tip, sourceCyclesOf(tip, [placeholder as unknown as SoundCycle]), domain);
-  const data = encodeBatchData(cycles);
-  const header: BatchHeader = {
-    ...base.header,
-    postStateRoot: cycles[cycles.length - 1]?.postRoot as Hash,
-    cyclesRoot: cyclesRoot(cycles),
-    cycleCount: cycles.length,
-    dataLength: data.length,
-    ...changes,
-  };
-  return { header, batchHash: hashHeader(header), data };
+/** @throws Error at the first test that did not pass. */
+export function forgeTests(
+  parameters: readonly string[],
+  seed: number,
+  settings: Record<string, string>,
+): ForgeResult[] {
+  const list = ["tools/forge.mjs", "test", ...parameters, "--json", "--fuzz-seed", `0x${seed.toString(16)}`];
+  const result = spawnSync(process.execPath, list, {
+    cwd: ROOT,
+    encoding: "utf8",
+    maxBuffer: 1 << 29,
+    env: { ...process.env, ...settings },
+  });
+  const line = result.stdout.split("\n").find((text) => text.startsWith("{"));
+  if (line === undefined) throw new Error(`forge said nothing: ${result.stderr.slice(-2_000)}`);
+  const suites = JSON.parse(line) as Record<string, { test_results: Record<string, ForgeTest> }>;
+  return Object.entries(suites).flatMap(([suite, { test_results: tests }]) =>
+    Object.entries(tests).map(([test, { status, reason, kind, counterexample }]): ForgeResult => {
+      const name = `${suite.split(":")[1] ?? suite}.${test.split("(")[0]}`;
+      if (status === "Success") return { name, kind };
+      throw new Error(`seed ${seed}: ${name}: ${reason} ${JSON.stringify(counterexample).slice(0, 4_000)}`);
+    }),
+  );
 }

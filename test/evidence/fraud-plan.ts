@@ -44,10 +44,12 @@ function codesOf(kind: Cycle["kind"]): number[] {
  * the fraud.
  */
 export const NOT_BREAKABLE: ReadonlyMap<string, string> = new Map([
-  ...(["report", "rows", "auction", "outbound", "credit", "admin"] as const).map((kind): [string, string] => [
-    ruleKey(kind, RejectionCode.LIMIT_EXCEEDED),
-    "the counts that its decoder takes keep every cycle of the kind within the limits",
-  ]),
+  ...(["report", "rows", "auction", "bankruptcy", "outbound", "credit", "admin"] as const).map(
+    (kind): [string, string] => [
+      ruleKey(kind, RejectionCode.LIMIT_EXCEEDED),
+      "the counts that its decoder takes keep every cycle of the kind within the limits",
+    ],
+  ),
   [outcomeKey(InboundOutcomeCode.FORCED_CLOSE_UNAVAILABLE), "not given any more"],
   [outcomeKey(InboundOutcomeCode.FORCED_LIQUIDATION_UNAVAILABLE), "not given any more"],
   [outcomeKey(InboundOutcomeCode.CREDIT_OUTSTANDING), "not given any more"],

@@ -6,7 +6,7 @@ import { bytesToHex } from "@tidemark/num";
 import type { Batch, BatchHeader } from "@tidemark/settlement";
 import { type Abi, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
 import { compiledContracts } from "../../packages/settlement/test/rules/compile.ts";
-import { type ForgedCycle, forgeBatch, forgedOf } from "./forge.ts";
+import { type ForgedCycle, forgeBatch, forgedOf } from "./forgery.ts";
 import { type Convicted, FraudCourt } from "./fraud-court.ts";
 import { type Kept, queueFor, type RefusedCycle, type SoundCycle } from "./history.ts";
 import { CHALLENGE_GAS, type EvidenceL1 } from "./l1.ts";

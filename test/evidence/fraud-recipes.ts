@@ -1,7 +1,9 @@
 // Frauds that the ledger's recipes do not aim at: what a liquidation's counterparties may do wrong, and the general rules in every
 // kind.
 import {
+  CYCLE_WEIGHT_MAX,
   type Cycle,
+  cycleWeight,
   decodeCycle,
   encodeCycle,
   type LiquidationCycle,
@@ -242,18 +244,19 @@ export const STOLEN_MICRO_USDC = micro(1_000_000);
 
 // ── larger than any challenge ──────────────────────────────────────────────────────────────────────────────────────
 
-const MANY = 250;
+/** As many as the codec takes. */
+const MANY = [250, 200, 128, 100, 64, 48, 32, 24, 16] as const;
 const FULL = 128;
 
 const others = (count: number): number[] => Array.from({ length: count }, (_, i) => 5_000 + 97 * i);
 
-function largeOf(cycle: Cycle): Cycle | null {
+function largeOf(cycle: Cycle, many: number): Cycle | null {
   switch (cycle.kind) {
     case "trade":
     case "liquidation": {
       const [first] = cycle.kind === "trade" ? cycle.accounts : cycle.counterparties;
       if (first === undefined) return null;
-      const accounts = others(MANY).map((number) => ({
+      const accounts = others(many).map((number) => ({
         ...first,
         account: account(number),
         entries: first.entries.map((entry) => ({ ...entry, order: { ...entry.order, account: account(number) } })),
@@ -261,11 +264,12 @@ function largeOf(cycle: Cycle): Cycle | null {
       return cycle.kind === "trade" ? { ...cycle, accounts } : { ...cycle, counterparties: accounts };
     }
     case "bankruptcy":
-      return { ...cycle, accounts: others(MANY).map(account) };
+      return { ...cycle, accounts: others(many).map(account) };
     case "adl": {
       const [first] = cycle.counterparties;
       if (first === undefined) return null;
-      return { ...cycle, counterparties: others(MANY).map((number) => ({ ...first, account: account(number) })) };
+      const full = { ...first, positionCount: FULL };
+      return { ...cycle, counterparties: others(many).map((number) => ({ ...full, account: account(number) })) };
     }
     case "expiry": {
       const instruments = Array.from({ length: 64 }, (_, i) => (300 + 7 * i) as never);
@@ -285,8 +289,19 @@ function largeOf(cycle: Cycle): Cycle | null {
 /** The cycle made larger than a challenge may be; null where the kind's counts do not allow it. */
 export function inflated({ payload }: SoundCycle, domain: number): Uint8Array | null {
   const decoding = decodeCycle(payload, domain);
-  const large = decoding.ok ? largeOf(decoding.cycle) : null;
-  return large === null ? null : encodeCycle(large);
+  if (!decoding.ok) return null;
+  for (const many of MANY) {
+    const large = largeOf(decoding.cycle, many);
+    if (large === null) return null;
+    try {
+      const bytes = encodeCycle(large);
+      return cycleWeight(large) > CYCLE_WEIGHT_MAX ? bytes : null;
+    } catch (error) {
+      // More than the codec takes.
+      if ((error as Error).name !== "BugError") throw error;
+    }
+  }
+  return null;
 }
 
 /** In a venue whose accounts 2 and 3 are full, account 4 below maintenance: it would be a 129th position. */

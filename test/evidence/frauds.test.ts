@@ -4,6 +4,7 @@
 // L1 by a batch that nobody challenges and in the watcher alike. TIDEMARK_LONG=1 is a part of `npm run test:long -- frauds`.
 import {
   applyPayload,
+  decodeCycle,
   encodeCycle,
   encodeInboundEntry,
   type Hash,
@@ -19,7 +20,8 @@ import { afterAll, expect, test } from "vitest";
 import { account, at, micro } from "../../packages/ledger/test/factory.ts";
 import { signaturePort } from "../../packages/ledger/test/keys.ts";
 import { Random } from "../../packages/ledger/test/random.ts";
-import { forgedOf } from "./forge.ts";
+import { forgedOf } from "./forgery.ts";
+import { type BitCounts, callBits, frameBits, payloadBits, rootBits } from "./fraud-bits.ts";
 import {
   type FraudRow,
   fraudPlan,
@@ -306,7 +308,7 @@ async function oneStream(seed: number, unit: UnitRecord, isFirst: boolean): Prom
   const l1 = await EvidenceL1.start();
   const done = proven();
   const lacking = new Map([...ROWS].filter(([key]) => !done.has(key) && !NOT_BREAKABLE.has(key)));
-  const stream = new L1Stream(new Random(seed), l1);
+  const stream = new L1Stream(new Random(seed), l1.deployment.parameters);
   const planter = await Planter.start(l1, stream.kept);
   try {
     const search = new Search(planter, unit, lacking);
@@ -324,10 +326,88 @@ async function oneWide(seed: number, unit: UnitRecord): Promise<void> {
   const l1 = await EvidenceL1.start();
   const done = proven();
   const lacking = new Map([...ROWS].filter(([key]) => ELSEWHERE.has(key) && !done.has(key)));
-  const stream = new L1WideStream(new Random(seed), l1);
+  const stream = new L1WideStream(new Random(seed), l1.deployment.parameters);
   const planter = await Planter.start(l1, stream.kept);
   try {
     await searchWide(stream, new Search(planter, unit, lacking));
+  } finally {
+    await planter.close();
+    await l1.stop();
+  }
+}
+
+// ── single bits ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Beyond it a payload's bits are sampled. */
+const EXHAUSTIVE_BYTES = 640;
+const BIT_STREAMS = run.isLong ? 2 : 1;
+const SAMPLED_BITS = run.isLong ? 2_000 : 12;
+const BIT_STEPS = run.isLong ? 240 : 12;
+const ROOT_BITS = 256;
+
+function bitsOf(random: Random, count: number): number[] {
+  const all = Array.from({ length: count }, (_, bit) => bit);
+  if (run.isLong && count <= 8 * EXHAUSTIVE_BYTES) return all;
+  return Array.from({ length: Math.min(count, SAMPLED_BITS) }, () => random.integer(0, count - 1));
+}
+
+function addBits(unit: UnitRecord, what: string, tried: number, counts: BitCounts): void {
+  unit.attempts += tried;
+  unit.counts[`bits ${what}: tried`] = (unit.counts[`bits ${what}: tried`] ?? 0) + tried;
+  unit.counts[`bits ${what}: refused`] = (unit.counts[`bits ${what}: refused`] ?? 0) + counts.refused;
+  unit.counts[`bits ${what}: convicted`] = (unit.counts[`bits ${what}: convicted`] ?? 0) + counts.convicted;
+}
+
+/** Kind, with what else decides which bytes a payload has. */
+function formOf(payload: Uint8Array, domain: number): string {
+  const decoding = decodeCycle(payload, domain);
+  if (!decoding.ok) throw new Error(`a sound cycle does not decode: ${decoding.what}`);
+  const { cycle } = decoding;
+  if (cycle.kind === "auction" || cycle.kind === "credit") return `${cycle.kind} ${cycle.op}`;
+  if (cycle.kind === "inbound") return `inbound ${cycle.entries[0]?.type}`;
+  return cycle.kind;
+}
+
+/** The smallest sound cycle of each form, in order of the history. */
+function smallest(sound: readonly SoundCycle[], domain: number): number[] {
+  const best = new Map<string, number>();
+  sound.forEach(({ payload, moved }, i) => {
+    if (moved !== null) return;
+    const form = formOf(payload, domain);
+    const known = sound[best.get(form) ?? -1];
+    if (known === undefined || payload.length < known.payload.length) best.set(form, i);
+  });
+  return [...best.values()].sort((a, b) => a - b);
+}
+
+/** Every bit of one cycle of each kind and form, and of its root; of the last one every bit of the posting call around it. */
+async function bits(seed: number, unit: UnitRecord): Promise<void> {
+  const l1 = await EvidenceL1.start();
+  const stream = new L1Stream(new Random(seed), l1.deployment.parameters);
+  const planter = await Planter.start(l1, stream.kept);
+  try {
+    stream.setUp();
+    for (let step = 0; step < BIT_STEPS; step++) {
+      const cycle = nextCycle(stream, new Set(), 0.05);
+      if (cycle !== null) stream.apply(payloadOf(cycle));
+    }
+    const random = new Random(seed + 1);
+    const { sound } = stream.kept;
+    const chosenCycles = smallest(sound, planter.domain);
+    for (const index of chosenCycles) {
+      await planter.followTo(index);
+      const cycle = sound[index] as SoundCycle;
+      await queueFor(l1, [cycle]);
+      const payload = bitsOf(random, 8 * cycle.payload.length);
+      addBits(unit, `payload ${cycle.name}`, payload.length, await payloadBits(planter, cycle, payload));
+      const root = bitsOf(random, ROOT_BITS);
+      addBits(unit, `root ${cycle.name}`, root.length, await rootBits(planter, cycle, root));
+      const isLast = index === chosenCycles.at(-1);
+      if (!isLast) continue;
+      const frame = frameBits(planter, cycle);
+      const chosen = run.isLong ? frame : Array.from({ length: 40 }, () => random.pick(frame));
+      addBits(unit, "header and frame of the call", chosen.length, await callBits(planter, cycle, chosen));
+    }
   } finally {
     await planter.close();
     await l1.stop();
@@ -352,6 +432,9 @@ test("every planted fraud is refused or convicted", { timeout: run.isLong ? 36_0
     const done = proven();
     return [...ROWS.keys()].filter((key) => !done.has(key) && !NOT_BREAKABLE.has(key));
   };
+  for (let number = run.shard; number < BIT_STREAMS; number += run.shards) {
+    await run.unit(`bits ${number}`, (unit) => bits((run.seed ^ 0xb17) + number, unit));
+  }
   if (run.isLong) await run.unit("wide", (unit) => oneWide(run.seed, unit));
   for (let number = 0; number < STREAMS_MAX && missing().length > 0; number++) {
     const seed = (run.seed + number * run.shards + run.shard) >>> 0;

@@ -22,6 +22,7 @@ import {
   kindNameOf,
   rootFaultCells,
   type SourceCycle,
+  type StateParts,
   type WitnessCells,
 } from "@tidemark/settlement";
 import { account, at, micro, Venue } from "../../packages/ledger/test/factory.ts";
@@ -46,6 +47,8 @@ export interface SoundCycle {
   /** Entries of the queue that it consumed, and how each ended. */
   entries: Uint8Array[];
   outcomes: number[];
+  /** What opens the root after it. */
+  stateParts: StateParts;
   /**
    * What a hand did to the state before the cycle; null = nothing. Such a cycle's root does not follow from the root before it:
    * nobody challenges it, and who re-executes moves the same.
@@ -178,7 +181,9 @@ function keep(stream: Stream, kept: Kept, cycle: Cycle | Uint8Array, choices: Ra
   Coverage.add(stream.coverage.accepted, name);
   for (const { code } of verdict.outcomes) Coverage.add(stream.coverage.outcomes, code);
   const entries = inboundEntriesOf(payload);
+  const { globalsHash: _, ...roots } = state.roots();
   kept.sound.push({
+    stateParts: { ...roots, globals: state.globalsBytes() },
     kind: CycleKind[name],
     name,
     timeMs,
@@ -198,8 +203,8 @@ export class L1Stream extends Stream {
   readonly kept: Kept = { sound: [], refused: [] };
   readonly #choices = new Random(7);
 
-  constructor(random: Random, l1: EvidenceL1) {
-    super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
+  constructor(random: Random, parameters: ParameterSet) {
+    super(random, new Coverage(), new Venue({ parameters }));
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {
@@ -217,8 +222,8 @@ export class L1WideStream extends WideStream {
   readonly kept: Kept = { sound: [], refused: [] };
   readonly #choices = new Random(7);
 
-  constructor(random: Random, l1: EvidenceL1) {
-    super(random, new Coverage(), new Venue({ parameters: l1.deployment.parameters }));
+  constructor(random: Random, parameters: ParameterSet) {
+    super(random, new Coverage(), new Venue({ parameters }));
   }
 
   override apply(cycle: Cycle | Uint8Array): CycleVerdict {

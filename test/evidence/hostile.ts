@@ -3,7 +3,16 @@ import { bytesToHex } from "@tidemark/num";
 import type { Batch } from "@tidemark/settlement";
 import type { Hex } from "viem";
 import type { Random } from "../../packages/ledger/test/random.ts";
-import { type CycleChallenge, claimOf, type Header, previousOf } from "./challenges.ts";
+import {
+  blobChallengeData,
+  blobElementChallengeData,
+  type CycleChallenge,
+  challengeData,
+  claimOf,
+  type Header,
+  headerChallengeData,
+  previousOf,
+} from "./challenges.ts";
 import type { PostedCycles, SoundCycle } from "./history.ts";
 import { flipped, hostileWitness } from "./witness.ts";
 
@@ -16,7 +25,7 @@ export interface Target {
 
 export interface HostileChallenge {
   class: string;
-  challenge: CycleChallenge;
+  data: Hex;
 }
 
 interface Surroundings {
@@ -219,18 +228,58 @@ export const CHALLENGE_CLASSES: readonly string[] = CHANGES.map(([name]) => name
 /** One attempt; now and then a changed witness on top of something else. */
 export function hostileChallenge(target: Target, around: Surroundings): HostileChallenge {
   const { random, globalsBytes } = around;
+  if (random.chance(0.05)) return hostileBatchChallenge(target.posted, around);
   const sound = soundChallenge(target);
   if (random.chance(0.6)) {
     const hostile = hostileWitness(sound.witness, globalsBytes, random);
-    return { class: `witness: ${hostile.class}`, challenge: { ...sound, witness: hostile.witness } };
+    return { class: `witness: ${hostile.class}`, data: challengeData({ ...sound, witness: hostile.witness }) };
   }
   const [name, change] = random.pick(CHANGES);
   const challenge = change(sound, target, around);
   if (random.chance(0.15) && challenge.witness.length > 0) {
-    return {
-      class: `${name}, and the witness`,
-      challenge: { ...challenge, witness: flipped(challenge.witness, random) },
-    };
+    const witness = flipped(challenge.witness, random);
+    return { class: `${name}, and the witness`, data: challengeData({ ...challenge, witness }) };
   }
-  return { class: name, challenge };
+  return { class: name, data: challengeData(challenge) };
+}
+
+/** The faces that concern a whole batch: what opens its last root, and a blob that a batch in calldata does not have. */
+function hostileBatchChallenge(posted: PostedCycles, around: Surroundings): HostileChallenge {
+  const { random } = around;
+  const header = headerOf(posted.batch);
+  const right = (posted.cycles[posted.cycles.length - 1] as SoundCycle).stateParts;
+  const partsOf = (parts: SoundCycle["stateParts"]): Record<string, Hex> => ({
+    ...parts,
+    globals: bytesToHex(parts.globals),
+  });
+  const other = anyOtherCycle(around);
+  const bytes = (length: number): Hex => bytesToHex(Uint8Array.from({ length }, () => random.integer(0, 255)));
+  return random.pick<() => HostileChallenge>([
+    () => ({ class: "header: right parts of the state", data: headerChallengeData(header, partsOf(right)) }),
+    () => ({
+      class: "header: globals changed",
+      data: headerChallengeData(header, partsOf({ ...right, globals: flipped(right.globals, random) })),
+    }),
+    () => {
+      const name = random.pick(["accountsRoot", "instrumentsRoot", "underlyingsRoot", "outboxRoot"] as const);
+      const parts = { ...right, [name]: flippedWord(right[name], random) };
+      return { class: "header: a root changed", data: headerChallengeData(header, partsOf(parts)) };
+    },
+    () => ({
+      class: "header: parts of another state",
+      data: headerChallengeData(header, partsOf((other.posted.cycles[other.index] as SoundCycle).stateParts)),
+    }),
+    () => ({
+      class: "header changed, right parts",
+      data: headerChallengeData(changedHeader(header, random), partsOf(right)),
+    }),
+    () => ({
+      class: "blob of a batch that has none",
+      data: blobChallengeData(header, bytesToHex(posted.batch.data), bytes(48), bytes(48)),
+    }),
+    () => ({
+      class: "blob element of a batch that has none",
+      data: blobElementChallengeData(header, BigInt(random.integer(0, 5_000)), bytes(48), bytes(48)),
+    }),
+  ])();
 }

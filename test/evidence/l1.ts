@@ -8,8 +8,6 @@ import {
   disputeAbi,
   type EmbeddedL1,
   type L1Client,
-  parameterStoreAbi,
-  parameterStoreBytecode,
   stakeRegistryAbi,
   startEmbeddedL1,
   testUsdcAbi,
@@ -20,7 +18,6 @@ import { bytesToHex } from "@tidemark/num";
 import { type Batch, type BatchTip, encodePostBatch, genesisTip, tipAfter } from "@tidemark/settlement";
 import {
   type Address,
-  encodeDeployData,
   encodeFunctionData,
   type Hex,
   type LocalAccount,
@@ -253,22 +250,10 @@ export class EvidenceL1 {
 
   /** Places a changed parameter set where the dispute contract finds it, as anybody may. */
   async registerParameters(parameters: ParameterSet): Promise<void> {
-    const { challenger } = this;
     const args = [bytesToHex(encodeParameters(parameters))] as const;
-    const data = encodeDeployData({ abi: parameterStoreAbi, bytecode: parameterStoreBytecode, args });
-    const mine = { mine: () => this.mine() };
-    const creation = { sender: challenger, data, gas: QUEUE_GAS, what: "parameter store" };
-    const [receipt] = await transactAll(this.client, [creation], mine);
-    const store = receipt?.contractAddress;
-    if (store === undefined || store === null) throw new Error("no parameter store");
-    const call = encodeFunctionData({ abi: disputeAbi, functionName: "registerParameters", args: [store] });
-    await this.send({
-      sender: challenger,
-      to: this.deployment.dispute,
-      data: call,
-      gas: QUEUE_GAS,
-      what: "registration",
-    });
+    const data = encodeFunctionData({ abi: disputeAbi, functionName: "registerParameters", args });
+    const { dispute } = this.deployment;
+    await this.send({ sender: this.challenger, to: dispute, data, gas: QUEUE_GAS, what: "parameter store" });
   }
 
   /** Posts the batch and continues from it. @throws ChainError when the batch chain refuses it */
@@ -322,6 +307,11 @@ export class EvidenceL1 {
   postCall(batch: Batch): SimulatedCall {
     const data = bytesToHex(encodePostBatch(batch.header, batch.data));
     return { from: this.proposer.address, to: this.deployment.batchChain, data, value: BOND_WEI };
+  }
+
+  /** Of a batch. */
+  get bondWei(): bigint {
+    return BOND_WEI;
   }
 
   challengeCall(data: Hex): SimulatedCall {

@@ -7,6 +7,8 @@ export const SUITES = {
     "the whole venue: the vault is what the ledger owes and covers whatever can be claimed; bonds, stakes and the pool's money are conserved; floors only " +
     "move up; every number becomes final once, stays, and follows its parent; nothing is claimed or paid twice; no right batch is convicted or " +
     "refused its proof, no fraud becomes final while the watcher is awake; no venue that meets its deadlines is frozen",
+  FraudInvariantTest:
+    "hostile proposers, wrong accusers, eager affirmers: nothing wrong is proven or final, no right batch is convicted, bonds are conserved",
   StakeInvariantTest:
     "stakes and insurance: deposits are stakes, withdrawals and slashes; nothing leaves before unbonding and while batches can be challenged; the active set " +
     "is consistent; requests never move the price of a share; a shortfall is paid once",

@@ -598,7 +598,7 @@ const BODIES = {
       join(
         little({ grant: 0, settle: 1, revoke: 2 }[c.op], 1),
         little(c.account, 3),
-        c.op === "grant" ? join(little(c.amount, 8), little(c.queueIndex, 8), raw(c.blockHash)) : new Uint8Array(0),
+        c.op === "grant" ? join(little(c.amount, 8), little(c.queueIndex, 8)) : new Uint8Array(0),
       ),
   ],
   admin: [12, (c) => join(little(raw(c.change).length, 2), raw(c.change))],
@@ -700,7 +700,7 @@ const makeCycle = {
   }),
   credit: (i) => {
     const cycle = { account: unsigned(24), op: ["grant", "settle", "revoke"][i] };
-    return i === 0 ? { ...cycle, amount: unsigned(53), queueIndex: unsigned(53), blockHash: bytes(32) } : cycle;
+    return i === 0 ? { ...cycle, amount: unsigned(53), queueIndex: unsigned(53) } : cycle;
   },
   admin: (i) => ({ change: INBOUND.adminChange[2](i).change }),
   expiry: (i) => ({

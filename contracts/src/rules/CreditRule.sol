@@ -27,7 +27,7 @@ contract CreditRule is CycleRule {
     uint256 private constant HEAD_BYTES = 4;
     uint256 private constant AMOUNT = 4;
     uint256 private constant QUEUE_INDEX = 12;
-    uint256 private constant GRANT_BYTES = 52;
+    uint256 private constant GRANT_BYTES = 20;
 
     function kind() public pure override returns (uint256) {
         return 11;
@@ -38,7 +38,7 @@ contract CreditRule is CycleRule {
         return (0, Weights.credit(run.length));
     }
 
-    /// @dev op u8; 0: account u24, amount u64, queueIndex u64, blockHash 32; 1 and 2: account u24.
+    /// @dev op u8; 0: account u24, amount u64, queueIndex u64; 1 and 2: account u24.
     function _isCanonical(uint256 body, uint256 end) private pure returns (bool) {
         if (body + HEAD_BYTES > end) return false;
         uint256 op = PayloadReader.read8(body);

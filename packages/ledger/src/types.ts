@@ -431,9 +431,8 @@ export type CreditCycle = {
   | {
       op: "grant";
       amount: MicroUsdc;
-      /** Where the deposit lies in the L1 queue, and the block that it was seen in. */
+      /** Where the deposit lies in the L1 queue. */
       queueIndex: number;
-      blockHash: Hash;
     }
   | { op: "settle" }
   | { op: "revoke" }

@@ -226,7 +226,7 @@ export const cycleArbitraries = (domain: number): { [Kind in Cycle["kind"]]: fc.
       timeMs: u53,
       account: u24,
       op: fc.constant(op),
-      ...(op === "grant" ? { amount: u53, queueIndex: u53, blockHash: hash } : {}),
+      ...(op === "grant" ? { amount: u53, queueIndex: u53 } : {}),
     } as never),
   ),
   admin: record<CycleOf<"admin">>({ kind: fc.constant("admin"), timeMs: u53, change: hexUpTo(1024) }),

@@ -146,7 +146,6 @@ export function grantOf(venue: Venue, owner: number, amount: number, queueIndex?
     account: account(owner),
     amount: micro(amount),
     queueIndex: queueIndex ?? venue.state.globals.inboundCursor,
-    blockHash: `0x${"b1".repeat(32)}`,
   };
 }
 

@@ -70,9 +70,16 @@ export function parametersForTests(chainId: number): ParameterSet {
   });
 }
 
-export async function createWorld(options: Partial<DeployOptions> = {}): Promise<World> {
+export interface WorldOptions extends Partial<DeployOptions> {
+  slotsInAnEpoch?: number;
+}
+
+export async function createWorld({
+  slotsInAnEpoch = SLOTS_IN_AN_EPOCH,
+  ...options
+}: WorldOptions = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "tidemark-chain-"));
-  const l1 = await startEmbeddedL1({ genesisTimestampSeconds: GENESIS_SECONDS, slotsInAnEpoch: SLOTS_IN_AN_EPOCH });
+  const l1 = await startEmbeddedL1({ genesisTimestampSeconds: GENESIS_SECONDS, slotsInAnEpoch });
   const client = await connectL1(l1.url, l1.chainId);
   const keys = {
     alice: developmentAccount("alice"),
@@ -115,7 +122,7 @@ export async function createWorld(options: Partial<DeployOptions> = {}): Promise
     folder,
     mine,
     async finaliseL1() {
-      for (let i = 0; i < FINAL_DEPTH; i++) await mine();
+      for (let i = 0; i < 2 * slotsInAnEpoch; i++) await mine();
     },
     async consumeQueue() {
       const entries = await world.reader.poll();

@@ -8,7 +8,7 @@ const CREDIT_OP = { grant: 0, settle: 1, revoke: 2 } as const;
 
 export function writeCredit(writer: ByteWriter, cycle: Readonly<CreditCycle>): void {
   writer.u8(CREDIT_OP[cycle.op]).u24(cycle.account);
-  if (cycle.op === "grant") writer.u64(cycle.amount).u64(cycle.queueIndex).hex(cycle.blockHash, 32);
+  if (cycle.op === "grant") writer.u64(cycle.amount).u64(cycle.queueIndex);
 }
 
 export function readCredit(reader: ByteReader, timeMs: Cycle["timeMs"]): CreditCycle {
@@ -21,7 +21,6 @@ export function readCredit(reader: ByteReader, timeMs: Cycle["timeMs"]): CreditC
         op: "grant",
         amount: as(reader.u64()),
         queueIndex: reader.u64(),
-        blockHash: reader.hex(32),
       };
     case CREDIT_OP.settle:
       return { ...common, op: "settle" };
