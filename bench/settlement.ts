@@ -298,7 +298,7 @@ function watcherRows({ parameters, queue, cycles }: History): BenchRow[] {
     number: 1,
     batchHash: batch.batchHash,
     blob: null,
-        calldata: encodePostBatch(batch.header, batch.data),
+    calldata: encodePostBatch(batch.header, batch.data),
     floorSeconds: 0,
     blockNumber: 1,
     blockHash: ZERO_HASH,

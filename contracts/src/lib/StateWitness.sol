@@ -257,10 +257,9 @@ library StateWitness {
 
     // ── roots ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// @notice Compares the root of the state as witnessed with `preStateRoot`, sets time and totals and answers with the
-    /// root of the state as it is now.
+    /// @notice Compares the root of the state as witnessed with `preStateRoot`, sets the time and answers with the root of
+    /// the state as it is now, whose totals are set.
     function finish(State memory state, bytes32 preStateRoot, uint256 timeMs) internal pure returns (bytes32) {
-        _setTotals(state);
         Cells.write(state.globals + Cells.GLOBALS_TIME_MS, 8, timeMs);
         return verify(state, preStateRoot);
     }
@@ -402,15 +401,18 @@ library StateWitness {
         }
     }
 
-    /// @dev The totals of a valid state stay below 2^53: inboundTotal is bounded by the rule of deposits.
-    function _setTotals(State memory state) private pure {
+    /// @notice Sets the totals; false where one of them would leave the range of +-(2^53 - 1): no cycle may take it there.
+    /// @dev The sums are over at most some thousand cells of 64 bits: nothing overflows.
+    function setTotals(State memory state) internal pure returns (bool areSafe) {
         (int256 cash, int256 badDebt, int256 clearing) = _sums(state);
-        _addSigned(state.globals + Cells.GLOBALS_CASH_TOTAL, cash - state.cash);
-        _addSigned(state.globals + Cells.GLOBALS_CLEARING_TOTAL, clearing - state.clearing);
-        _addSigned(state.globals + Cells.GLOBALS_BAD_DEBT, badDebt - state.badDebt);
+        areSafe = _addSigned(state.globals + Cells.GLOBALS_CASH_TOTAL, cash - state.cash);
+        areSafe = _addSigned(state.globals + Cells.GLOBALS_CLEARING_TOTAL, clearing - state.clearing) && areSafe;
+        areSafe = _addSigned(state.globals + Cells.GLOBALS_BAD_DEBT, badDebt - state.badDebt) && areSafe;
     }
 
-    function _addSigned(uint256 offset, int256 change) private pure {
-        Cells.writeSigned64(offset, Cells.readSigned64(offset) + change);
+    function _addSigned(uint256 offset, int256 change) private pure returns (bool) {
+        int256 sum = Cells.readSigned64(offset) + change;
+        Cells.writeSigned64(offset, sum);
+        return Cells.isSafe(sum);
     }
 }

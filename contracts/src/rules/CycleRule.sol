@@ -41,6 +41,7 @@ abstract contract CycleRule is ICycleRule {
         _loadState(run, parameters, witness);
         code = _generalCode(run, weight);
         if (code == 0) code = _execute(run);
+        if (code == 0 && !StateWitness.setTotals(run.state)) code = RejectionCodes.LIMIT_EXCEEDED;
         if (code == 0) return (0, StateWitness.finish(run.state, preStateRoot, run.timeMs));
         StateWitness.verify(run.state, preStateRoot);
     }

@@ -108,7 +108,9 @@ export function applyCycle(state: LedgerState, cycle: Cycle, ports: LedgerPorts)
   const rejection = applyKind(draft, cycle, context);
   if (rejection !== null) return { ok: false, rejection };
   draft.globals.timeMs = cycle.timeMs;
-  return { ok: true, root: draft.commit(), outcomes: context.outcomes };
+  const root = draft.tryCommit();
+  if (root === null) return { ok: false, rejection: reject(RejectionCode.LIMIT_EXCEEDED) };
+  return { ok: true, root, outcomes: context.outcomes };
 }
 
 /** Applies payload bytes: what a watcher does. Never throws, whatever the bytes. */

@@ -54,6 +54,9 @@ function checkAccount(number: number, cell: Readonly<AccountCell>, instrumentCou
   if (cell.credit === 0 && cell.creditIndex !== 0) assert(false, `account ${number}: creditIndex`);
 }
 
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+const isSafe = (value: bigint): boolean => value >= -SAFE_MAX && value <= SAFE_MAX;
+
 function badDebtOf(cell: Readonly<AccountCell> | undefined): number {
   return cell !== undefined && cell.positions.length === 0 && cell.cash < 0 ? -cell.cash : 0;
 }
@@ -211,16 +214,26 @@ export class Draft {
     this.globals.parametersHash = parametersHash(parameters);
   }
 
-  /** Makes the changes the state's own and returns its new root. @throws BugError when an identity does not hold. */
+  /** As tryCommit, where no total can leave the safe integers. */
   commit(): Hash {
+    const root = this.tryCommit();
+    if (root === null) assert(false, "the totals are safe integers");
+    return root;
+  }
+
+  /**
+   * Makes the changes the state's own and returns its new root; null, and nothing was done, when a total would leave the safe
+   * integers. @throws BugError when an identity does not hold.
+   */
+  tryCommit(): Hash | null {
     assert(!this.#committed && this.#state.version === this.#version, "draft is of the current state");
-    this.#committed = true;
     for (const [number, cell] of this.#accounts) checkAccount(number, cell, this.globals.instrumentCount);
     for (const [number, cell] of this.#instruments) {
       assert(cell.row.length === ROW_LENGTH, `instrument ${number}: row length`);
     }
-    this.#setTotals();
+    if (!this.#setTotals()) return null;
     this.#checkSizes();
+    this.#committed = true;
     return this.#state.store({
       accounts: this.#accounts,
       instruments: this.#instruments,
@@ -232,7 +245,8 @@ export class Draft {
     });
   }
 
-  #setTotals(): void {
+  /** False where one is no safe integer: then none is set. */
+  #setTotals(): boolean {
     const { globals } = this;
     const before = this.#state.globals;
     // Exact sums: a partial sum over some of the accounts may leave the safe range while the total does not.
@@ -255,6 +269,7 @@ export class Draft {
       clearingTotal.add(cell.clearingCash);
       clearingTotal.add(-(this.#state.instrument(number)?.clearingCash ?? 0));
     }
+    if (!(isSafe(cashTotal.value()) && isSafe(clearingTotal.value()) && isSafe(badDebt.value()))) return false;
     globals.cashTotal = microUsdc(Number(cashTotal.value()));
     globals.clearingTotal = microUsdc(Number(clearingTotal.value()));
     globals.badDebt = microUsdc(Number(badDebt.value()));
@@ -263,6 +278,7 @@ export class Draft {
       BigInt(globals.inboundTotal) === cashTotal.value() + clearingTotal.value() + BigInt(globals.outboxTotal),
       "inboundTotal = cashTotal + clearingTotal + outboxTotal",
     );
+    return true;
   }
 
   /** Per derivative Σ sizes + clearingPosition stays 0. */

@@ -16,7 +16,7 @@ import {
 } from "@tidemark/ledger";
 import { U48_MAX } from "@tidemark/num";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { account, at, BTC, DAY_MS, dollars, micro, USDC, Venue } from "../../ledger/test/factory.ts";
+import { account, at, BTC, DAY_MS, dollars, instrument, micro, USDC, Venue } from "../../ledger/test/factory.ts";
 import { keyOf } from "../../ledger/test/keys.ts";
 import { Random } from "../../ledger/test/random.ts";
 import { adlOf, auctionOf, bankruptcyOf, creditOf, grantOf, takeOf, viewOfVenue } from "../../ledger/test/waterfall.ts";
@@ -376,5 +376,40 @@ test("forced liquidation: begins an auction, ends that of who has recovered", as
   expect(outcomes(entry)).toEqual([969]);
   expect(venue.cell(BANKRUPT).auctionMs).toBe(0);
   says(auctionOf(venue, "end", BANKRUPT), RejectionCode.AUCTION_NOT_RUNNING);
+  await judge.compare();
+});
+
+test("totals: a cycle may take bad debt to the last safe integer, and not beyond", async () => {
+  const expiryMs = venue.timeMs + DAY_MS;
+  const strike = dollars(100_000);
+  const call = venue.list(BTC, expiryMs, [strike]) + 1;
+  venue.mark(BTC, { index: strike });
+  for (const buyer of [3, 4]) venue.must(venue.cross(buyer, 2, call, 1, 10));
+  const expire = (settled: readonly number[], realised: number): Cycle => {
+    const instruments = [instrument(call)];
+    const positionCount = venue.cell(realised).positions.length;
+    return venue.expiryOf({
+      underlying: BTC,
+      expiryMs: at(expiryMs),
+      settlementPrice: strike,
+      instruments: settled.map(instrument),
+      realisations: [{ account: account(realised), positionCount, instruments }],
+    });
+  };
+  // The call ends at its strike, worth nothing: an account owes what was moved away from it. No single account can hold all of it.
+  const owes = (number: number, debt: number): void => {
+    const moved = venue.cell(number).cash + debt;
+    moveCash(number, 5, Math.floor(moved / 2));
+    moveCash(number, 2, Math.ceil(moved / 2));
+  };
+  owes(3, Number.MAX_SAFE_INTEGER - 5);
+  owes(4, 6);
+  venue.timeMs = expiryMs;
+  says(expire([call], 3), 0);
+  expect(venue.state.globals.badDebt).toBe(Number.MAX_SAFE_INTEGER - 5);
+  says(expire([], 4), RejectionCode.LIMIT_EXCEEDED);
+  moveCash(5, 4, 1);
+  says(expire([], 4), 0);
+  expect(venue.state.globals.badDebt).toBe(Number.MAX_SAFE_INTEGER);
   await judge.compare();
 });

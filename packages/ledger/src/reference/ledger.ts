@@ -280,6 +280,8 @@ export class ReferenceLedger {
     if (found !== null) return { ok: false, fault: found };
     context.state.globals.timeMs = BigInt(cycle.timeMs);
     recomputeTotals(context.state);
+    const { cashTotal, clearingTotal, badDebt } = context.state.globals;
+    if (![cashTotal, clearingTotal, badDebt].every(fits)) return { ok: false, fault: fault(103) };
     this.state = context.state;
     this.parameters = context.parameters;
     return { ok: true, outcomes: context.outcomes };
