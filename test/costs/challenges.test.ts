@@ -1,7 +1,14 @@
 // Gas and bytes of the heaviest challenges that the limits allow, by kind and face: below 12M gas and 112 KiB, each as a
-// transaction of its own. The cycles are sound, so every check runs to its end.
+// transaction of its own. The cycles are sound, so every check runs to its end. Compared exactly with docs/costs/challenges.json.
 
-import type { Cycle, ExpirySurface, InboundEntry, LedgerState, TradeEntry } from "@tidemark/ledger";
+import {
+  CYCLE_BYTES_MAX,
+  type Cycle,
+  type ExpirySurface,
+  type InboundEntry,
+  type LedgerState,
+  type TradeEntry,
+} from "@tidemark/ledger";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   account,
@@ -15,26 +22,21 @@ import {
   ownerKey,
   USDC,
   Venue,
-} from "../../ledger/test/factory.ts";
-import { keyOf } from "../../ledger/test/keys.ts";
-import { Random } from "../../ledger/test/random.ts";
-import { marginNow } from "../../ledger/test/stream/building.ts";
-import { Coverage } from "../../ledger/test/stream/stream.ts";
-import { WideStream } from "../../ledger/test/stream/wide.ts";
-import { RuleEvm } from "./rules/evm.ts";
-import { GasTable, heaviest } from "./rules/gas.ts";
+} from "../../packages/ledger/test/factory.ts";
+import { keyOf } from "../../packages/ledger/test/keys.ts";
+import { Random } from "../../packages/ledger/test/random.ts";
+import { marginNow } from "../../packages/ledger/test/stream/building.ts";
+import { Coverage } from "../../packages/ledger/test/stream/stream.ts";
+import { WideStream } from "../../packages/ledger/test/stream/wide.ts";
+import { ChallengeTable, heaviest } from "./challengeTable.ts";
+import { compareRecorded } from "./recorded.ts";
 
-let evm: RuleEvm;
-let table: GasTable;
+let table: ChallengeTable;
 
 beforeAll(async () => {
-  evm = await RuleEvm.start();
-  table = new GasTable(evm);
-}, RuleEvm.START_MS_MAX);
-afterAll(async () => {
-  await evm.stop();
-  console.log(`${table}`);
+  table = await ChallengeTable.start();
 });
+afterAll(() => table.stop());
 
 function fundedVenue(accounts: number): Venue {
   const venue = new Venue();
@@ -235,4 +237,15 @@ test("expiry, inbound and outbound", async () => {
     (count) => venue.inbound(...new Array<InboundEntry>(count).fill(small)) as Cycle & { kind: "inbound" },
   );
   await table.measure("series of 10 strikes each", venue, many);
+});
+
+test("a payload that does not decode, a header that its state contradicts", async () => {
+  const payload = new Uint8Array(CYCLE_BYTES_MAX).fill(0xff);
+  await table.measureOthers(fundedVenue(1), payload);
+});
+
+test("every kind of these is measured; nothing changed", () => {
+  const kinds = ["report", "rows", "trade", "liquidation", "expiry", "inbound", "outbound"];
+  for (const kind of kinds) expect(table.rows).toContainEqual(expect.objectContaining({ kind, face: "root" }));
+  compareRecorded("challenges", table.rows);
 });
