@@ -7,7 +7,7 @@ import { rootDirectory } from "./install.mjs";
 
 const PAGE = join(rootDirectory, "docs/costs.md");
 const FOLDER = join(rootDirectory, "docs/costs");
-const CHALLENGES = ["challenges", "challenges.waterfall"];
+const CHALLENGES = ["challenges", "challenges.waterfall", "challenges.spread"];
 const CHALLENGE_GAS_MAX = 12_000_000;
 const CHALLENGE_BYTES_MAX = 112 * 1024;
 const FLOWS = {
@@ -102,7 +102,7 @@ function page() {
     "## Challenges",
     "",
     "The heaviest cycle that the limits allow, for every kind and face (docs/spec/witness.md), in a batch of 256 cycles, where paths are",
-    "longest. The cycles are sound, so that every check runs to its end; what a conviction takes beyond the verdict is added to the",
+    'longest; "far apart": in a venue with as many instruments as the ledger takes. The cycles are sound, so that every check runs to its end; what a conviction takes beyond the verdict is added to the',
     "account's face. Blobs are in contracts/gas.md.",
     "",
     ...challenges(),

@@ -30,7 +30,10 @@ import { Coverage } from "../../packages/ledger/test/stream/stream.ts";
 import { WideStream } from "../../packages/ledger/test/stream/wide.ts";
 import { ChallengeTable, heaviest } from "./challengeTable.ts";
 import { compareRecorded } from "./recorded.ts";
+import { farAccount } from "./wideVenue.ts";
 
+const NONCE_STRIDE = 500;
+const PAIRS = 35;
 let table: ChallengeTable;
 
 beforeAll(async () => {
@@ -49,9 +52,10 @@ test("trade: many orders of two accounts", async () => {
   const perpetual = venue.list(BTC, 0);
   venue.mark(BTC, { index: dollars(100_000) });
   const price = venue.markTicks(perpetual);
-  const cross = (): TradeEntry[] => [
-    venue.entry({ account: 2, instrument: perpetual, size: 1, price }),
-    venue.entry({ account: 3, instrument: perpetual, size: -1, price }),
+  // As far apart in the ring as can be.
+  const cross = (_: unknown, i: number): TradeEntry[] => [
+    venue.entry({ account: 2, instrument: perpetual, size: 1, price, nonce: 1 + i * NONCE_STRIDE }),
+    venue.entry({ account: 3, instrument: perpetual, size: -1, price, nonce: 1 + i * NONCE_STRIDE }),
   ];
   const pairs = Array.from({ length: 120 }, cross);
   const cycle = heaviest(pairs.length, (count) => venue.tradeOf(pairs.slice(0, count).flat()));
@@ -60,7 +64,9 @@ test("trade: many orders of two accounts", async () => {
 });
 
 test("trade: many accounts, and many instruments", async () => {
-  const venue = fundedVenue(70);
+  const venue = new Venue();
+  for (let i = 0; i < 2 * PAIRS; i++) venue.fund(farAccount(i, 2 * PAIRS), 5_000_000 * USDC);
+  venue.fund(3, 5_000_000 * USDC);
   const perpetual = venue.list(BTC, 0);
   const expiryMs = venue.timeMs + 3_600_000;
   const first = venue.list(
@@ -70,9 +76,9 @@ test("trade: many accounts, and many instruments", async () => {
   );
   venue.mark(BTC, { index: dollars(100_000) });
   const price = venue.markTicks(perpetual);
-  const crosses = Array.from({ length: 35 }, (_, i) => [
-    venue.entry({ account: 2 + 2 * i, instrument: perpetual, size: 1, price }),
-    venue.entry({ account: 3 + 2 * i, instrument: perpetual, size: -1, price }),
+  const crosses = Array.from({ length: PAIRS }, (_, i) => [
+    venue.entry({ account: farAccount(2 * i, 2 * PAIRS), instrument: perpetual, size: 1, price }),
+    venue.entry({ account: farAccount(2 * i + 1, 2 * PAIRS), instrument: perpetual, size: -1, price }),
   ]);
   const accounts = heaviest(crosses.length, (count) => venue.tradeOf(crosses.slice(0, count).flat()));
   await table.measure(`${accounts.accounts.length} accounts`, venue, accounts);

@@ -1,21 +1,12 @@
 // As challenges.test.ts, for the kinds that deal with accounts below maintenance and with what L1 decides: both sides of an
 // auction and everybody in a deleveraging hold as many positions as an account may.
-import {
-  AUCTION_PARTS,
-  encodeParameterChange,
-  type InboundEntry,
-  POSITIONS_MAX,
-  SCALAR_RANGES,
-} from "@tidemark/ledger";
+import { AUCTION_PARTS, encodeParameterChange, type InboundEntry, SCALAR_RANGES } from "@tidemark/ledger";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { account, BTC, dollars, instrument, micro, USDC, Venue } from "../../packages/ledger/test/factory.ts";
-import { Random } from "../../packages/ledger/test/random.ts";
-import { marginNow } from "../../packages/ledger/test/stream/building.ts";
-import { Coverage } from "../../packages/ledger/test/stream/stream.ts";
-import { WideStream } from "../../packages/ledger/test/stream/wide.ts";
+import { account, BTC, dollars, instrument, USDC, Venue } from "../../packages/ledger/test/factory.ts";
 import { adlOf, auctionOf, bankruptcyOf, creditOf, grantOf, takeOf } from "../../packages/ledger/test/waterfall.ts";
 import { ChallengeTable, heaviest } from "./challengeTable.ts";
 import { compareRecorded } from "./recorded.ts";
+import { moveCash, wide } from "./wideVenue.ts";
 
 const EVERYTHING = AUCTION_PARTS;
 let table: ChallengeTable;
@@ -24,35 +15,6 @@ beforeAll(async () => {
   table = await ChallengeTable.start();
 });
 afterAll(() => table.stop());
-
-/** Sizes of everybody's positions by hand, as a market would have made them: in every instrument they sum to zero. */
-function hold(venue: Venue, sizes: Readonly<Record<number, number>>): void {
-  const positions = venue.cell(2).positions;
-  const draft = venue.state.begin();
-  for (const [number, size] of Object.entries(sizes)) {
-    const cell = draft.editAccount(Number(number));
-    cell.positions = positions.map((position) => ({ ...position, size: size as never }));
-  }
-  draft.commit();
-}
-
-function moveCash(venue: Venue, from: number, to: number, amount: number): void {
-  const draft = venue.state.begin();
-  draft.editAccount(from).cash = micro(venue.cell(from).cash - amount);
-  draft.editAccount(to).cash = micro(venue.cell(to).cash + amount);
-  draft.commit();
-}
-
-/** Account 2 holds 128 positions, with `equityShare` of its maintenance left. */
-function wide(seed: number, sizes: Readonly<Record<number, number>>, equityShare: number): WideStream {
-  const stream = new WideStream(new Random(seed), new Coverage());
-  stream.fill();
-  hold(stream.venue, sizes);
-  const { equity, maintenance } = marginNow(stream, 2);
-  moveCash(stream.venue, 2, 0, Number(equity) - Math.floor(Number(maintenance) * equityShare));
-  expect(stream.venue.cell(2).positions.length).toBe(POSITIONS_MAX);
-  return stream;
-}
 
 test("auction of 128 positions", async () => {
   const { venue } = wide(1, { 2: 2, 3: -2 }, 0.7);
