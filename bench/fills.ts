@@ -59,6 +59,8 @@ export interface FillVenueOptions {
   /** Private key of a trader's account, or of an oracle. */
   traderKey: (account: number) => Uint8Array;
   oracleKeys: readonly Uint8Array[];
+  /** Default: recovered as a venue does. */
+  signatures?: SignaturePort;
 }
 
 interface StandingQuote {
@@ -81,12 +83,12 @@ export class FillVenue implements CycleSource {
   #fillsMade = 0;
 
   constructor(options: FillVenueOptions) {
-    const { parameters } = options;
+    const { parameters, signatures = recovering } = options;
     this.#options = options;
     this.timeMs = options.startMs;
     this.#separator = domainSeparator(parameters);
     const config = { cycleAgeMsMax: CYCLE_AGE_MS_MAX, rowsFor: "listed" } as const;
-    this.engine = Engine.create({ parameters, signatures: recovering, config });
+    this.engine = Engine.create({ parameters, signatures, config });
   }
 
   get traders(): number[] {
@@ -141,6 +143,10 @@ export class FillVenue implements CycleSource {
     this.apply([{ ...content, signatures }]);
   }
 
+  hashOf(order: Order): Uint8Array {
+    return orderHash(order, this.#separator);
+  }
+
   closeCycle(): void {
     this.apply([{ kind: "checkpoint", timeMs: as(this.timeMs) }]);
   }
@@ -160,7 +166,7 @@ export class FillVenue implements CycleSource {
       expiryMs: as(this.timeMs + ORDER_LIFETIME_MS),
       flags: 0,
     };
-    const signature = sign(orderHash(order, this.#separator), this.#options.traderKey(account));
+    const signature = sign(this.hashOf(order), this.#options.traderKey(account));
     const signer = this.ownerOf(account);
     const timeMs = as<never>(this.timeMs);
     return { kind: "place", timeMs, order, signature, signer, type: "limit", timeInForce, postOnly: false };
