@@ -9,6 +9,8 @@ import { disputeAbi } from "./generated/dispute.ts";
 
 /** Cap of the protocol on one transaction (EIP-7825). */
 export const TRANSACTION_GAS_MAX = 2 ** 24;
+/** No challenge of any cycle within the limits needs more: test/costs measures the dearest of every kind, bonds are sized by it. */
+export const CHALLENGE_GAS_MAX = 12_000_000;
 /** What public nodes take of one transaction. */
 export const TRANSACTION_BYTES_MAX = 128 * 1024;
 

@@ -7,11 +7,11 @@ import {
   developmentAccount,
   developmentKey,
   readDeployment,
+  requireSizedTerms,
   writeDeployment,
 } from "@tidemark/chain";
-import { bondWeiFor } from "@tidemark/finality";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
-import { hexToBytes, type PartsPerBillion } from "@tidemark/num";
+import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
@@ -24,13 +24,6 @@ import type { VenueL1 } from "./l1.ts";
 
 const ORACLES = 3;
 const ORACLE_QUORUM = 2;
-/** The dearest challenge that the limits allow pays for itself at that price; stakes are far above V·r·W of this venue. */
-const BOND_WEI = bondWeiFor({
-  gas: 12_000_000,
-  stressWeiPerGas: 100_000_000_000n,
-  marginPpb: 200_000_000 as PartsPerBillion,
-  bountyWei: 5n * 10n ** 16n,
-});
 const FORCED_PERIOD_SECONDS = 24 * 3_600;
 const GAS_MONEY_WEI = 10n ** 22n;
 const MICRO_PER_USDC = 1_000_000n;
@@ -115,6 +108,7 @@ export async function openContracts(
   if (existsSync(folder.deployment)) {
     const deployment = await readDeployment(folder.deployment);
     await checkDeployment(l1.client, deployment);
+    await requireSizedTerms(l1.client, deployment);
     requireOwnSequencer(deployment);
     return deployment;
   }
@@ -129,7 +123,6 @@ export async function openContracts(
     sequencer: OPERATOR.sequencer.address,
     lister: OPERATOR.lister.address,
     windowSeconds: config.windowSeconds,
-    bondWei: BOND_WEI,
     forcedPeriodSeconds: FORCED_PERIOD_SECONDS,
     mine: () => l1.mineNext(),
   });
