@@ -60,7 +60,7 @@ test("trade: many orders of two accounts", async () => {
   const pairs = Array.from({ length: 120 }, cross);
   const cycle = heaviest(pairs.length, (count) => venue.tradeOf(pairs.slice(0, count).flat()));
   await table.measure(`${cycle.accounts[0]?.entries.length} orders each`, venue, cycle);
-  await table.measure("one of those accounts", venue, cycle, 2);
+  await table.measure("one of these two accounts", venue, cycle, 2);
 });
 
 test("trade: many accounts, and many instruments", async () => {
@@ -93,7 +93,7 @@ test("trade: many accounts, and many instruments", async () => {
   });
   const instruments = heaviest(options.length, (count) => venue.tradeOf(options.slice(0, count).flat()));
   await table.measure(`${4 * (instruments.accounts[0]?.entries.length ?? 0)} instruments`, venue, instruments);
-  await table.measure("one of those accounts", venue, instruments, 2);
+  await table.measure("one of two accounts with 76 instruments", venue, instruments, 2);
 });
 
 test("accounts with 128 positions", async () => {

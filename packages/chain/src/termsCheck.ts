@@ -90,14 +90,25 @@ export function termShortfalls(
   return shortfalls;
 }
 
-/** @throws ChainError TERMS_TOO_SMALL naming everything that falls short */
+/** Of the terms that stand on the L1. Without a change of contracts nobody can mend them. */
+export async function shortfallsOf(
+  client: L1Client,
+  deployment: Deployment,
+  asked: Partial<VenueSizing> = {},
+): Promise<TermShortfall[]> {
+  return termShortfalls(await readStandingTerms(client, deployment), deployment.parameters.receiptPeriodMs, asked);
+}
+
+/**
+ * For a venue that holds nobody's money yet. One that does has to go on: standing still, it would miss forced entries.
+ * @throws ChainError TERMS_TOO_SMALL naming everything that falls short
+ */
 export async function requireSizedTerms(
   client: L1Client,
   deployment: Deployment,
   asked: Partial<VenueSizing> = {},
 ): Promise<void> {
-  const standing = await readStandingTerms(client, deployment);
-  const shortfalls = termShortfalls(standing, deployment.parameters.receiptPeriodMs, asked);
+  const shortfalls = await shortfallsOf(client, deployment, asked);
   if (shortfalls.length === 0) return;
   const message = `the deployment does not deter: ${shortfalls.map(({ text }) => text).join("; ")}`;
   throw new ChainError("TERMS_TOO_SMALL", message, {

@@ -6,6 +6,7 @@ import {
   type DisputeClient,
   type L1Client,
   readDeployment,
+  shortfallsOf,
   type WatchStatus,
   watchOnce,
 } from "@tidemark/chain";
@@ -100,6 +101,9 @@ async function follow(
   const dispute = await challengerOf(client, deployment, flags);
   const challenging = dispute === null ? {} : { dispute };
   const watcher = await createWatcherClient({ client, deployment, ports, collectClaims: ipc, ...challenging });
+  if (!ipc) {
+    for (const { text } of await shortfallsOf(client, deployment)) process.stderr.write(`WARNING ${text}\n`);
+  }
   const signal = stopSignal(() => undefined);
   let claimsTold = 0;
   let shown = "";

@@ -8,6 +8,7 @@ import {
   developmentKey,
   readDeployment,
   requireSizedTerms,
+  shortfallsOf,
   writeDeployment,
 } from "@tidemark/chain";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
@@ -104,12 +105,15 @@ export async function openContracts(
   folder: DataFolder,
   l1: VenueL1,
   seed: number,
+  tell: (line: string) => void,
 ): Promise<Deployment> {
   if (existsSync(folder.deployment)) {
     const deployment = await readDeployment(folder.deployment);
     await checkDeployment(l1.client, deployment);
-    await requireSizedTerms(l1.client, deployment);
     requireOwnSequencer(deployment);
+    // A warning: a venue that holds money must not stand still for terms that only new contracts can mend.
+    for (const { text } of await shortfallsOf(l1.client, deployment))
+      tell(`WARNING the deployment does not deter: ${text}`);
     return deployment;
   }
   // A life that was killed on the way may have left creations in the pool: they would take the nonces that addresses follow from.
@@ -126,6 +130,7 @@ export async function openContracts(
     forcedPeriodSeconds: FORCED_PERIOD_SECONDS,
     mine: () => l1.mineNext(),
   });
+  await requireSizedTerms(l1.client, deployment);
   const stake = BigInt(config.sequencerStakeUsdc) * MICRO_PER_USDC;
   await fillStake(l1.client, deployment, OPERATOR.deployer, stake, { mine: () => l1.mineNext() });
   await writeDeployment(folder.deployment, deployment);
