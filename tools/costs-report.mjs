@@ -102,7 +102,7 @@ function page() {
     "## Challenges",
     "",
     "The heaviest cycle that the limits allow, for every kind and face (docs/spec/witness.md), in a batch of 256 cycles, where paths are",
-    "longest. \"Far apart\": held in instruments as far apart as numbers can be, in a venue with as many as the ledger takes. The cycles",
+    'longest. "Far apart": held in instruments as far apart as numbers can be, in a venue with as many as the ledger takes. The cycles',
     "are sound, so that every check runs to its end; what a conviction takes beyond the verdict is added to the account's face. Blobs",
     "are in [contracts/gas.md](../contracts/gas.md), with the sizes of the contracts' code.",
     "",
