@@ -36,7 +36,7 @@ let evm: RuleEvm;
 
 beforeAll(async () => {
   evm = await RuleEvm.start();
-});
+}, RuleEvm.START_MS_MAX);
 afterAll(async () => {
   await evm.stop();
   console.log(run.table());
