@@ -30,24 +30,42 @@ library Weights {
         uint256 instruments;
         /// @dev Memory address of an open-addressing set of SET_SLOTS words: instrument + 1, or 0.
         uint256 set;
+        /// @dev Decides about slots.
+        bytes32 seed;
     }
 
-    function emptyTrade() internal pure returns (Trade memory weights) {
+    /// @notice For the payload body from calldata offset `body` to `end`.
+    /// @dev Slots follow from a hash of the body. Were they a function of the number alone, whoever writes the payload could
+    /// choose instruments that share one: each look-up would walk over all of them, and nobody could pay for a challenge.
+    function emptyTrade(uint256 body, uint256 end) internal pure returns (Trade memory weights) {
         uint256 set;
+        bytes32 seed;
         assembly ("memory-safe") {
             set := mload(0x40)
+            let length := sub(end, body)
             let bytes_ := mul(SET_SLOTS, 32)
-            calldatacopy(set, calldatasize(), bytes_)
+            calldatacopy(set, body, length)
+            seed := keccak256(set, length)
+            if lt(length, bytes_) { length := bytes_ }
+            calldatacopy(set, calldatasize(), length)
             mstore(0x40, add(set, bytes_))
         }
         weights.set = set;
+        weights.seed = seed;
     }
 
     function addInstrument(Trade memory weights, uint256 instrument) internal pure {
         unchecked {
-            if (weights.instruments >= SET_MAX) return;
+            // Beyond the limit whatever follows.
+            if (weights.instruments >= SET_MAX || weights.root > Limits.CYCLE_WEIGHT_MAX) return;
             uint256 set = weights.set;
-            uint256 slot = instrument % SET_SLOTS;
+            bytes32 seed = weights.seed;
+            uint256 slot;
+            assembly ("memory-safe") {
+                mstore(0x00, seed)
+                mstore(0x20, instrument)
+                slot := mod(keccak256(0x00, 0x40), SET_SLOTS)
+            }
             // At most SET_MAX < SET_SLOTS slots are taken.
             while (true) {
                 uint256 offset = set + 32 * slot;
@@ -63,14 +81,21 @@ library Weights {
         }
     }
 
+    function addEntry(Trade memory weights) internal pure {
+        unchecked {
+            weights.root += RING_WITNESS;
+        }
+    }
+
+    /// @notice An account whose `entryCount` entries were added before.
     function addAccount(Trade memory weights, uint256 positionCount, uint256 entryCount, uint256 legCount)
         internal
         pure
     {
         unchecked {
-            uint256 both = account(positionCount) + entryCount * RING_WITNESS;
-            weights.root += both;
-            uint256 rule = both + margin(positionCount + legCount);
+            uint256 cell = account(positionCount);
+            weights.root += cell;
+            uint256 rule = cell + entryCount * RING_WITNESS + margin(positionCount + legCount);
             if (rule > weights.rule) weights.rule = rule;
         }
     }
