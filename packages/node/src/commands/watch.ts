@@ -5,6 +5,7 @@ import {
   createWatcherClient,
   type DisputeClient,
   type L1Client,
+  loadKzg,
   readDeployment,
   type WatchStatus,
   watchOnce,
@@ -12,7 +13,7 @@ import {
 import { describeFault } from "@tidemark/settlement";
 import { blobOptions } from "../blobOptions.ts";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
-import { ExitCode } from "../errors.ts";
+import { ExitCode, hintOf } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
 import { signer } from "../signatures/signer.ts";
 import { challengersOf, endProcess } from "../venue/leftovers.ts";
@@ -96,6 +97,8 @@ async function follow(
   flags: Record<string, unknown>,
 ): Promise<ExitCode> {
   const ipc = flags["ipc"] === true;
+  // Takes seconds: not only when the first blob is there.
+  if (flags["dataMode"] === "blob") await loadKzg();
   const client = await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) });
   const dispute = await challengerOf(client, deployment, flags);
   const challenging = dispute === null ? {} : { dispute };
@@ -118,7 +121,10 @@ async function follow(
       },
       onRetry: (error) => {
         if (ipc) tellParent({ type: "retry", code: error.code, detail: error.message });
-        else process.stderr.write(`${error.code}: ${error.message}; trying again\n`);
+        else
+          process.stderr.write(
+            `${[`${error.code}: ${error.message}`, hintOf(error.code)].filter(Boolean).join("; ")}; trying again\n`,
+          );
       },
     });
   } finally {
