@@ -28,10 +28,9 @@ import { escapeRehearse } from "../src/commands/escape.ts";
 import { exportReceipts, verifyReceiptFile } from "../src/commands/receipts.ts";
 import { watch } from "../src/commands/watch.ts";
 import { ExitCode } from "../src/errors.ts";
-import { floorKey } from "../src/market/traders.ts";
 import { OPERATOR } from "../src/venue/contracts.ts";
 import { SLOTS_IN_AN_EPOCH } from "../src/venue/l1.ts";
-import { ContinuedRun } from "./continuedRun.ts";
+import { ContinuedRun, type FloorTrader } from "./continuedRun.ts";
 import { buildPackages, ENTRY } from "./crash/build.ts";
 import { type RunSummary, summaryOf, VenueProcess, writeConfig } from "./crash/venueProcess.ts";
 import { told } from "./told.ts";
@@ -43,8 +42,6 @@ const WRONG_ROOT = `0x${"5a".repeat(32)}` as const;
 const BLOB_HEX = /^[0-9a-f]{64}$/;
 /** Listed first. */
 const PERPETUAL = 0;
-/** A taker of the floor, who trades the first perpetual. */
-const TAKER = { label: "taker-0", account: 0 };
 
 const folder = mkdtempSync(join(tmpdir(), "tidemark-blob-commands-"));
 const data = join(folder, "data");
@@ -56,6 +53,7 @@ const forgetfulState = join(outside, "without-blobs.json");
 const keyFile = join(folder, "key");
 let summary: RunSummary;
 let run: ContinuedRun;
+let takers: FloorTrader[] = [];
 let l1: EmbeddedL1;
 let client: L1Client;
 let mining: Promise<unknown> = Promise.resolve();
@@ -127,11 +125,8 @@ beforeAll(async () => {
   mkdirSync(outside);
   cpSync(join(out, "deployment.json"), deploymentFile);
   writeFileSync(keyFile, `${developmentKey("challenger")}\n`);
-  const floor = JSON.parse(readFileSync(join(data, "accounts.json"), "utf8")) as { label: string; account: number }[];
-  const taker = floor.find(({ label }) => label.startsWith("taker"));
-  if (taker === undefined) throw new Error("a floor without takers");
-  Object.assign(TAKER, taker);
-
+  const floor = JSON.parse(readFileSync(join(data, "accounts.json"), "utf8")) as FloorTrader[];
+  takers = floor.filter(({ label }) => label.startsWith("taker"));
   run = await ContinuedRun.open(out, join(folder, "journal"));
   l1 = await startEmbeddedL1({ loadStateFile: join(out, "l1-state.json"), slotsInAnEpoch: SLOTS_IN_AN_EPOCH });
   client = await connectL1(l1.url, run.deployment.chainId, { blobs: blobsIn(folder) });
@@ -230,11 +225,11 @@ it("a batch that is final is neither challenged nor proven again", async () => {
 });
 
 it("affirm convinces the contracts of a pending batch, which is final after the guard delay", async () => {
-  const { deployment, engine } = run;
-  const [ask] = engine.depth(PERPETUAL, -1, 1);
-  if (ask === undefined) throw new Error("an empty book");
-  run.take(TAKER.account, floorKey(SEED, TAKER.label), PERPETUAL, 1, ask.price);
-  run.report(1);
+  const { deployment } = run;
+  const [buyer, seller] = takers;
+  if (buyer === undefined || seller === undefined) throw new Error("a floor without takers");
+  for (const underlying of [0, 1]) run.report(underlying);
+  run.trade(buyer, seller, PERPETUAL, 5);
   const number = await post(run);
   expect(number).toBe(summary.batchesPosted + 1);
   const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;

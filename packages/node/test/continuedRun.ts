@@ -10,6 +10,7 @@ import { bytesToHex } from "@tidemark/num";
 import type { CycleSource, SourceCycle } from "@tidemark/settlement";
 import { cycleSourceOf } from "../src/cycleSource.ts";
 import type { RunFile } from "../src/dataFolder.ts";
+import { floorKey } from "../src/market/traders.ts";
 import { signer } from "../src/signatures/signer.ts";
 import { oracleKeys } from "../src/venue/contracts.ts";
 import { engineConfigOf } from "../src/venue/recovery.ts";
@@ -20,6 +21,12 @@ const QUORUM = 2;
 
 /** The engine takes plain numbers: it checks them. */
 const as = <Branded>(value: number): Branded => value as Branded;
+
+/** As accounts.json of a data folder names it. */
+export interface FloorTrader {
+  label: string;
+  account: number;
+}
 
 export class ContinuedRun implements CycleSource {
   readonly engine: Engine;
@@ -82,14 +89,13 @@ export class ContinuedRun implements CycleSource {
     if (!answer.ok) throw new Error(`refused: ${answer.code}`);
   }
 
-  /** Takes what the book offers: cancelled as far as nobody trades. */
-  take(account: number, key: Uint8Array, instrument: number, lots: number, limitPrice: number): void {
+  #place(trader: FloorTrader, instrument: number, size: number, limitPrice: number): void {
     const timeMs = this.engine.timeMs + 1;
     const order: Order = {
       domain: this.deployment.parameters.domain,
-      account: as(account),
+      account: as(trader.account),
       legs: [{ instrument: as(instrument), ratio: 1 }],
-      size: as(lots),
+      size: as(size),
       limitPrice: as(limitPrice),
       maxFeePerLot: as(1_000_000_000),
       nonce: as(++this.#nonce),
@@ -97,6 +103,7 @@ export class ContinuedRun implements CycleSource {
       expiryMs: as(timeMs + ORDER_LIFE_MS),
       flags: 0,
     };
+    const key = floorKey(this.#seed, trader.label);
     const digest = orderHash(order, domainSeparator(this.deployment.parameters));
     this.#apply({
       kind: "place",
@@ -106,10 +113,22 @@ export class ContinuedRun implements CycleSource {
       signature: bytesToHex(signer.signCompact(digest, key)),
       signer: signer.addressOf(key),
       type: "limit",
-      timeInForce: "ioc",
+      timeInForce: "gtc",
       postOnly: false,
     });
-    this.#apply({ kind: "checkpoint", timeMs: as(timeMs) });
+  }
+
+  /** Two of the floor's takers trade at the mark. */
+  trade(buyer: FloorTrader, seller: FloorTrader, instrument: number, lots: number): void {
+    const cell = this.engine.ledger.instrument(as(instrument));
+    if (cell === undefined) throw new Error(`there is no instrument ${instrument}`);
+    const price = Math.floor((cell.row[0] as number) / cell.tickValueMicroUsdc);
+    const before = this.engine.position(as(buyer.account), as(instrument));
+    this.#place(seller, instrument, -lots, price);
+    this.#place(buyer, instrument, lots, price);
+    this.#apply({ kind: "checkpoint", timeMs: as(this.engine.timeMs) });
+    const bought = this.engine.position(as(buyer.account), as(instrument)) - before;
+    if (bought !== lots) throw new Error(`${bought} of ${lots} lots traded`);
   }
 
   /** The oracles say again what they said of the underlying. */
@@ -124,7 +143,7 @@ export class ContinuedRun implements CycleSource {
       reportMs: timeMs,
       index: cell.index,
       premium: as<never>(0),
-      surfaces: [],
+      surfaces: cell.surfaces.filter(({ expiryMs }) => expiryMs > timeMs),
     };
     const { parameters } = this.deployment;
     const digest = reportHash({ ...content, signatures: [] }, parameters.domain, domainSeparator(parameters));
