@@ -316,7 +316,7 @@ function escapeCommands(program: Command): void {
 
 const program = new Command("tidemark")
   .description(
-    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
+    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing wrong: nothing to challenge, claim or collect.",
   )
   .version("0.1.0")
   .showHelpAfterError()

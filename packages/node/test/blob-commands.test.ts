@@ -38,6 +38,7 @@ import { told } from "./told.ts";
 const SEED = 23;
 /** Proposer and watcher load the library of blobs first, which takes its time where others compute too. */
 const RUN_TIMEOUT_MS = 240_000;
+const POST_STEP_SECONDS = 120;
 const WRONG_ROOT = `0x${"5a".repeat(32)}` as const;
 const BLOB_HEX = /^[0-9a-f]{64}$/;
 /** Listed first. */
@@ -82,8 +83,8 @@ function mine(seconds = 1): Promise<unknown> {
   return mining;
 }
 
-/** The venue's proposer, on cycles that the test gives it. Answers with the last batch. */
-async function post(source: CycleSource): Promise<number> {
+/** The venue's proposer, on cycles that the test gives it; `untilFinal` lets the window pass. Answers with the last batch. */
+async function post(source: CycleSource, untilFinal = false): Promise<number> {
   const proposer = await createProposer({
     client,
     deployment: run.deployment,
@@ -95,8 +96,8 @@ async function post(source: CycleSource): Promise<number> {
   try {
     for (;;) {
       const status = await proposer.tick(true);
-      if (status.cyclesPosted === source.count()) return status.batchesPosted;
-      await mine();
+      if ((untilFinal ? status.cyclesFinal : status.cyclesPosted) === source.count()) return status.batchesPosted;
+      await mine(untilFinal ? POST_STEP_SECONDS : 1);
     }
   } finally {
     await proposer.close();
@@ -228,10 +229,12 @@ it("affirm convinces the contracts of a pending batch, which is final after the 
   const { deployment } = run;
   const [buyer, seller] = takers;
   if (buyer === undefined || seller === undefined) throw new Error("a floor without takers");
+  // Marks for hundreds of instruments: what is proven below is the trade behind them.
   for (const underlying of [0, 1]) run.report(underlying);
+  const before = await post(run, true);
   run.trade(buyer, seller, PERPETUAL, 5);
   const number = await post(run);
-  expect(number).toBe(summary.batchesPosted + 1);
+  expect(number).toBe(before + 1);
   const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
   const record = () => client.readContract({ ...chain, functionName: "batch", args: [BigInt(number)] });
   expect((await record()).provenAt).toBe(0n);
@@ -276,6 +279,9 @@ it("challenge says that the honest batch is right, and convicts the wrong one be
   const watched = await told(watch, { ...flags, once: true });
   expect(watched.code, watched.errors).toBe(ExitCode.invariantBroken);
   expect(watched.output).toContain(`FAULT batch ${number}`);
+  const unproven = await told(affirm, { ...flags, batch: number, outbox: join(folder, "outbox-5") });
+  expect(unproven.code, unproven.output).toBe(ExitCode.invariantBroken);
+  expect(unproven.errors).toContain("error NOT_AFFIRMABLE");
   const sent = await told(challenge, { ...flags, batch: number, outbox: join(folder, "outbox-4") });
   expect(sent.code, `${sent.output}${sent.errors}`).toBe(ExitCode.ok);
   expect(sent.json).toMatchObject({

@@ -94,14 +94,18 @@ async function isFinal(client: L1Client, deployment: Deployment, batch: number):
   );
 }
 
-/** The chain takes no proof of a batch whose window passed meanwhile. */
+/**
+ * The chain takes no proof of a batch whose window passed meanwhile.
+ * @throws NodeError NOT_AFFIRMABLE: it is wrong, or of a kind that cannot be proven
+ */
 async function affirmedOrFinal(options: AffirmOptions): Promise<AffirmResult | "final"> {
   try {
     return await affirmBatch(options);
   } catch (error) {
-    const isRefused = error instanceof ChainError && error.code === "NOT_AFFIRMABLE";
-    if (isRefused && (await isFinal(options.client, options.deployment, options.event.number))) return "final";
-    throw error;
+    if (!(error instanceof ChainError) || error.code !== "NOT_AFFIRMABLE") throw error;
+    if (await isFinal(options.client, options.deployment, options.event.number)) return "final";
+    if (error.retryable) throw error;
+    throw new NodeError(error.code, error.message, { exitCode: ExitCode.invariantBroken, cause: error.cause });
   }
 }
 
