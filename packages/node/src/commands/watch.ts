@@ -110,6 +110,7 @@ async function follow(
   flags: Record<string, unknown>,
 ): Promise<ExitCode> {
   const ipc = flags["ipc"] === true;
+  const signal = stopSignal(() => undefined);
   // Takes seconds: not only when the first blob is there.
   if (flags["dataMode"] === "blob") await loadKzg();
   const client = await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) });
@@ -119,7 +120,6 @@ async function follow(
   const keeping = checkpoints === undefined ? {} : { checkpoints };
   const common = { client, deployment, ports, collectClaims: ipc };
   const watcher = await createWatcherClient({ ...common, ...challenging, ...keeping });
-  const signal = stopSignal(() => undefined);
   let claimsTold = 0;
   let shown = "";
   let faulty = false;
