@@ -6,6 +6,7 @@ import {
   createWatcherClient,
   type DisputeClient,
   type L1Client,
+  loadKzg,
   readDeployment,
   shortfallsOf,
   type WatchStatus,
@@ -14,7 +15,7 @@ import {
 import { describeFault } from "@tidemark/settlement";
 import { blobOptions } from "../blobOptions.ts";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
-import { ExitCode } from "../errors.ts";
+import { ExitCode, hintOf } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
 import { signer } from "../signatures/signer.ts";
 import { challengersOf, endProcess } from "../venue/leftovers.ts";
@@ -110,6 +111,9 @@ async function follow(
   flags: Record<string, unknown>,
 ): Promise<ExitCode> {
   const ipc = flags["ipc"] === true;
+  const signal = stopSignal(() => undefined);
+  // Takes seconds: not only when the first blob is there.
+  if (flags["dataMode"] === "blob") await loadKzg();
   const client = await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) });
   const dispute = await challengerOf(client, deployment, flags);
   const challenging = dispute === null ? {} : { dispute };
@@ -120,7 +124,6 @@ async function follow(
   if (!ipc) {
     for (const { text } of await shortfallsOf(client, deployment)) process.stderr.write(`WARNING ${text}\n`);
   }
-  const signal = stopSignal(() => undefined);
   let claimsTold = 0;
   let shown = "";
   let faulty = false;
@@ -138,7 +141,10 @@ async function follow(
       },
       onRetry: (error) => {
         if (ipc) tellParent({ type: "retry", code: error.code, detail: error.message });
-        else process.stderr.write(`${error.code}: ${error.message}; trying again\n`);
+        else
+          process.stderr.write(
+            `${[`${error.code}: ${error.message}`, hintOf(error.code)].filter(Boolean).join("; ")}; trying again\n`,
+          );
       },
     });
   } finally {
