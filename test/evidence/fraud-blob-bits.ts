@@ -14,12 +14,27 @@ import { type BitCounts, type Case, challengesOf, flip, tryAll } from "./fraud-b
 import { type InBlob, inItsBlob, postInBlobCall } from "./fraud-blobs.ts";
 import type { Planter } from "./fraud-planter.ts";
 
+/** Openings by blob and data: the headers of one blob differ in what they say of it, hundreds of times. */
+type Openings = Map<string, Challenge[]>;
+
 /** As the watcher reads a posting transaction and its blob. */
-function challengesOfPost(planter: Planter, kzg: Kzg, calldata: Uint8Array, blob: Uint8Array): Challenge[] {
+function challengesOfPost(
+  planter: Planter,
+  kzg: Kzg,
+  calldata: Uint8Array,
+  blob: Uint8Array,
+  openings: Openings,
+): Challenge[] {
   const call = decodePost(calldata, blob);
   if (call.header === null) return [];
-  const named = { header: call.header, blob };
-  if (blobFault(named) !== null) return [...blobChallenge(named, kzg)];
+  const { header } = call;
+  const named = { header, blob };
+  if (blobFault(named) !== null) {
+    const key = `${header.dataHash} ${header.dataLength}`;
+    const known = openings.get(key) ?? [...blobChallenge(named, kzg)];
+    openings.set(key, known);
+    return known.map((challenge) => ({ ...challenge, header }));
+  }
   if (!call.ok) return [];
   return challengesOf(planter, { header: call.header, cycles: decodeBatchData(call.data).cycles });
 }
@@ -30,12 +45,13 @@ export const callBitsOf = ({ batch }: InBlob): number => 8 * encodePostBatchBlob
 export function blobCallBits(planter: Planter, kzg: Kzg, right: InBlob, bits: readonly number[]): Promise<BitCounts> {
   const post = postInBlobCall(planter, right);
   const bytes = hexToBytes(post.data);
+  const openings: Openings = new Map();
   const cases = bits.map((bit): Case => {
     const wrong = flip(bytes, bit);
     return {
       what: `posting call of a blob, bit ${bit}`,
       post: { ...post, data: bytesToHex(wrong) },
-      challenges: () => challengesOfPost(planter, kzg, wrong, right.blob),
+      challenges: () => challengesOfPost(planter, kzg, wrong, right.blob, openings),
     };
   });
   return tryAll(planter, cases, right.batch.header.timeMs);
@@ -68,7 +84,7 @@ export async function blobBits(planter: Planter, kzg: Kzg, right: InBlob, bits: 
     cases.push({
       what: `blob, bit ${bit}`,
       post: postInBlobCall(planter, wrong),
-      challenges: () => challengesOfPost(planter, kzg, calldata, blob),
+      challenges: () => challengesOfPost(planter, kzg, calldata, blob, new Map()),
     });
   }
   const { refused, convicted } = await tryAll(planter, cases, right.batch.header.timeMs);

@@ -20,6 +20,8 @@ const run = new EvidenceRun(20_261_125);
 const STREAMS_MAX = run.isLong ? 60 : 1;
 const STEPS_PER_STREAM = run.isLong ? 160 : 25;
 const BIT_STREAMS = run.isLong ? 2 : 1;
+/** For the progress bar. */
+const BITS_ABOUT = run.isLong ? 28_000 : 500;
 /** Of rules of cycles; the sample is there to see that planting works. */
 const ROWS_MAX = run.isLong ? Infinity : 10;
 const TABLE = new URL("../../docs/evidence/frauds.json", import.meta.url);
@@ -109,10 +111,11 @@ test("every planted fraud is refused or convicted", { timeout: run.isLong ? 36_0
     const done = proven();
     return [...ROWS.keys()].filter((key) => !done.has(key) && !NOT_BREAKABLE.has(key));
   };
+  run.announce(missing().length + BITS_ABOUT);
   for (let number = run.shard; number < BIT_STREAMS; number += run.shards) {
     await run.unit(`bits ${number}`, (unit) => bits((run.seed ^ 0xb17) + number, unit, run.isLong ? "long" : "sample"));
   }
-  // How many bits there are is known only now.
+  // How many bits there were is known only now.
   run.announce(run.attempts + missing().length);
   if (run.shard === 0) await run.unit("not breakable", notBreakable);
   if (run.isLong) await run.unit("wide", (unit) => oneWide(run.seed, unit));
