@@ -21,6 +21,7 @@ import {
   PAYLOAD_FRAUDS,
   POSTING_ERRORS,
   type QUEUE_FRAUDS,
+  UNDECODABLE_IN_BLOB,
 } from "./fraud-plan.ts";
 import type { Planter } from "./fraud-planter.ts";
 import { POSTING_FRAUDS, refusalOf } from "./fraud-posting.ts";
@@ -144,7 +145,9 @@ export async function plantInQueue(stream: L1Stream, search: Search): Promise<vo
 export async function plantInBlobs(stream: L1Stream, search: Search): Promise<void> {
   const { planter, unit, lacking } = search;
   const { l1 } = planter;
-  const wanted = [...BLOB_FRAUDS, ...BLOB_REFUSALS].some((what) => lacking.has(keyOf("blob", what)));
+  const wanted = [...BLOB_FRAUDS, UNDECODABLE_IN_BLOB, ...BLOB_REFUSALS].some((what) =>
+    lacking.has(keyOf("blob", what)),
+  );
   if (!wanted) return;
   const kzg = await cachedKzg();
   const first = await lastSound(stream, planter);
@@ -166,7 +169,7 @@ export async function plantInBlobs(stream: L1Stream, search: Search): Promise<vo
   }
   const taken = await refusalOf(l1, { calls: [postInBlobCall(planter, right)], timeMs });
   if (taken !== null) throw new Error(`the right batch in a blob is refused: ${taken}`);
-  for (const what of BLOB_FRAUDS) {
+  for (const what of [...BLOB_FRAUDS, UNDECODABLE_IN_BLOB] as const) {
     const row = lacking.get(keyOf("blob", what));
     if (row === undefined) continue;
     const { batch, blob } = BLOB_BUILDS[what](posting);

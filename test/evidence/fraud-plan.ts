@@ -119,6 +119,10 @@ export const PAYLOAD_FRAUDS = {
   "of an unknown kind": Uint8Array.of(1, 77),
   "without a kind": Uint8Array.of(1),
 } as const;
+/** One payload that takes all bytes of a batch, of each kind: the challenge carries it whole. */
+export const longPayload = (kind: string): string => `${kind} as long as a batch`;
+/** One that decodes and whose numbers are chosen to be dear. */
+export const FAR_APART = "trade as long as a batch, its instruments far apart";
 export const QUEUE_FRAUDS = ["entry skipped", "entry invented", "entries exchanged", "entry changed"] as const;
 /** A header that says of the queue what its cycles do not do. */
 export const CURSOR_FRAUDS = ["entry passed over", "entry consumed, the header says not"] as const;
@@ -138,8 +142,8 @@ export const BLOB_FRAUDS = [
   "the last element not zero",
   "another time than the state's",
   "a wrong root of a cycle",
-  "a cycle that is none",
 ] as const;
+export const UNDECODABLE_IN_BLOB = "a cycle that is none";
 /** One that it refuses. */
 export const BLOB_REFUSALS = [
   "the hash of another blob",
@@ -169,11 +173,13 @@ export function fraudPlan(): FraudRow[] {
     rows.push({ key: outcomeKey(code), area: "outcome", kind: "inbound", code, what });
   }
   const others: readonly (readonly [FraudRow["area"], string, readonly string[], number])[] = [
-    ["payload", "", Object.keys(PAYLOAD_FRAUDS), RejectionCode.MALFORMED],
+    ["payload", "", [...Object.keys(PAYLOAD_FRAUDS), ...KINDS.map(longPayload)], RejectionCode.MALFORMED],
+    ["payload", "", [FAR_APART], RejectionCode.LIMIT_EXCEEDED],
     ["queue", "inbound", [...QUEUE_FRAUDS, ...CURSOR_FRAUDS], 0],
     ["time", "", TIME_FRAUDS, 0],
     ["header", "", Object.keys(HEADER_FIELDS), 0],
     ["blob", "", [...BLOB_FRAUDS, ...BLOB_REFUSALS], 0],
+    ["blob", "", [UNDECODABLE_IN_BLOB], RejectionCode.MALFORMED],
     ["posting", "", POSTING_ERRORS, 0],
   ];
   for (const [area, kind, list, code] of others) {
@@ -183,7 +189,7 @@ export function fraudPlan(): FraudRow[] {
 }
 
 const WORDS: Partial<Record<FraudRow["area"], (what: string) => string>> = {
-  payload: (what) => `payload ${what}`,
+  payload: (what) => `payload: ${what}`,
   header: (field) => `header field ${field}`,
   blob: (what) => `blob: ${what}`,
 };

@@ -28,7 +28,8 @@ import type { UnitRecord } from "./run.ts";
 const AIMED_SHARE = 0.75;
 
 export function record(unit: UnitRecord, row: FraudRow, planted: Planted): void {
-  const expected = row.area === "rule" || row.area === "payload" ? row.code : 0;
+  // Of outcomes the root alone is wrong.
+  const expected = row.area === "outcome" ? 0 : row.code;
   if (planted.code !== expected) throw new Error(`${row.key}: convicted with code ${planted.code}`);
   const { face, gas, bytes, isPlausible } = planted;
   const { key, area, kind, code, what } = row;

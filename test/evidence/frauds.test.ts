@@ -7,6 +7,7 @@ import { afterAll, expect, test } from "vitest";
 import { Random } from "../../packages/ledger/test/random.ts";
 import { bits } from "./fraud-bit-units.ts";
 import { plantInBlobs, plantInFrame, plantInQueue } from "./fraud-frame.ts";
+import { plantLong } from "./fraud-long.ts";
 import { type FraudRow, fraudPlan, NOT_BREAKABLE, POSTING_ERRORS } from "./fraud-plan.ts";
 import { Planter } from "./fraud-planter.ts";
 import { POSTING_FRAUDS } from "./fraud-posting.ts";
@@ -65,6 +66,7 @@ async function oneStream(seed: number, unit: UnitRecord, isFirst: boolean): Prom
     await plantInFrame(stream, search);
     // In the sample: packages/chain/test/blobs.test.ts.
     if (run.isLong) await plantInBlobs(stream, search);
+    if (run.isLong) await plantLong(search);
     await plantInQueue(stream, search);
   } finally {
     await planter.close();
