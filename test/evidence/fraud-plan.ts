@@ -123,6 +123,8 @@ export const PAYLOAD_FRAUDS = {
 export const longPayload = (kind: string): string => `${kind} as long as a batch`;
 /** One that decodes and whose numbers are chosen to be dear. */
 export const FAR_APART = "trade as long as a batch, its instruments far apart";
+/** Within the limits by what it says. */
+export const MISCOUNTED = "trade of accounts that hold more positions than it says";
 export const QUEUE_FRAUDS = ["entry skipped", "entry invented", "entries exchanged", "entry changed"] as const;
 /** A header that says of the queue what its cycles do not do. */
 export const CURSOR_FRAUDS = ["entry passed over", "entry consumed, the header says not"] as const;
@@ -175,6 +177,7 @@ export function fraudPlan(): FraudRow[] {
   const others: readonly (readonly [FraudRow["area"], string, readonly string[], number])[] = [
     ["payload", "", [...Object.keys(PAYLOAD_FRAUDS), ...KINDS.map(longPayload)], RejectionCode.MALFORMED],
     ["payload", "", [FAR_APART], RejectionCode.LIMIT_EXCEEDED],
+    ["payload", "", [MISCOUNTED], RejectionCode.TRADE_POSITION_COUNT],
     ["queue", "inbound", [...QUEUE_FRAUDS, ...CURSOR_FRAUDS], 0],
     ["time", "", TIME_FRAUDS, 0],
     ["header", "", Object.keys(HEADER_FIELDS), 0],

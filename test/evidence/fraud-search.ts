@@ -11,6 +11,7 @@ import {
 } from "@tidemark/ledger";
 import { at, micro } from "../../packages/ledger/test/factory.ts";
 import { signaturePort } from "../../packages/ledger/test/keys.ts";
+import { plantMiscounted } from "./fraud-miscount.ts";
 import { entryKey, type FraudRow, outcomeKey, rootKey, ruleKey } from "./fraud-plan.ts";
 import type { Planted, Planter } from "./fraud-planter.ts";
 import {
@@ -182,4 +183,5 @@ export async function searchWide(stream: L1WideStream, search: Search): Promise<
   stream.oneMoreByBid();
   stream.apply(liquidationToFullAccount(stream));
   await search.plantMet();
+  await plantMiscounted(stream, search);
 }
