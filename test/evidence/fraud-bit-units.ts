@@ -16,7 +16,7 @@ import type { UnitRecord } from "./run.ts";
 const EXHAUSTIVE_BYTES = 640;
 const SAMPLED_BITS = { long: 2_000, sample: 12 };
 /** Of a blob: each takes two commitments, a second and more. */
-const BLOB_BITS = 96;
+const BLOB_BITS = 32;
 const STEPS = { long: 240, sample: 12 };
 const ROOT_BITS = 256;
 

@@ -22,7 +22,7 @@ const STREAMS_MAX = run.isLong ? 60 : 1;
 const STEPS_PER_STREAM = run.isLong ? 160 : 25;
 const BIT_STREAMS = run.isLong ? 2 : 1;
 /** For the progress bar. */
-const BITS_ABOUT = run.isLong ? 28_000 : 500;
+const BITS_ABOUT = run.isLong ? 28_000 : 450;
 /** Of rules of cycles; the sample is there to see that planting works. */
 const ROWS_MAX = run.isLong ? Infinity : 10;
 const TABLE = new URL("../../docs/evidence/frauds.json", import.meta.url);
