@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { build, installWhenNeeded, requireNodeVersion, rootDirectory } from "./install.mjs";
 
 requireNodeVersion();
@@ -19,7 +19,13 @@ const results = [];
 try {
   console.log("── checks");
   const checks = runChecks();
-  results.push({ name: "checks", passed: checks.passed, failed: checks.failed.length, skipped: 0 });
+  results.push({
+    name: "checks",
+    passed: checks.passed,
+    failed: checks.failed.length,
+    skipped: 0,
+    what: checks.failed,
+  });
   console.log("── TypeScript tests");
   results.push(await runVitest());
   console.log("── contract tests");
@@ -34,6 +40,8 @@ for (const result of results) {
   passed += result.passed;
   failed += result.failed + (isCi ? result.skipped : 0);
   console.log(`${result.name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`);
+  // Again, where whoever reads the end of a log finds it.
+  for (const what of result.what ?? []) console.log(`  failed: ${what}`);
 }
 console.log(`in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 console.log(`${passed} passed, ${failed} failed`);
@@ -60,16 +68,27 @@ async function runVitest() {
     passed: counts.numPassedTests,
     failed: counts.numFailedTests,
     skipped: counts.numPendingTests + (counts.numTodoTests ?? 0),
+    what: (counts.testResults ?? []).flatMap(failuresOf),
   };
   if (result.failed === 0 && (status !== 0 || result.passed === 0)) result.failed = 1;
   return result;
+}
+
+/** Of one file of vitest's report: its own failure (a hook, an import), then those of its tests, each with the first line of why. */
+function failuresOf({ name, status, message, assertionResults }) {
+  const file = relative(rootDirectory, name);
+  const firstLine = (text) => (text ?? "").split("\n")[0];
+  const failed = assertionResults.filter((one) => one.status === "failed");
+  if (failed.length === 0) return status === "failed" ? [`${file}: ${firstLine(message)}`] : [];
+  return failed.map(({ fullName, failureMessages }) => `${file}: ${fullName}: ${firstLine(failureMessages?.[0])}`);
 }
 
 async function runForge() {
   const { status, output } = await run(["tools/forge.mjs", "test", "--color", "never"]);
   const total = /(\d+) tests? passed, (\d+) failed, (\d+) skipped \(\d+ total tests?\)/.exec(output);
   const [passed, failed, skipped] = total === null ? [0, 0, 0] : total.slice(1).map(Number);
-  const result = { name: "forge", passed, failed, skipped };
+  const what = [...new Set(output.split("\n").filter((line) => line.startsWith("[FAIL")))];
+  const result = { name: "forge", passed, failed, skipped, what };
   if (total === null) console.error("forge reported no total");
   if (result.failed === 0 && (status !== 0 || result.passed === 0)) result.failed = 1;
   return result;

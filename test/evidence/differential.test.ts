@@ -22,7 +22,7 @@ const CYCLES = run.isLong ? 100_000 : 1_800;
 /** Of each code: 100 over all processes, with room for shares that differ. */
 const HITS = run.isLong ? Math.ceil(110 / run.shards) : 3;
 const STREAMS_MAX = run.isLong ? 1_000 : 6;
-const WIDE_EVERY = 12;
+const WIDE_EVERY = 8;
 const EXTREME_EVERY = run.isLong ? 5 : 3;
 /** Codes that some recipe aims at; full accounts have a stream of their own. */
 const CODES: readonly number[] = [...new Set(FAULTS.map(([code]) => code))];
@@ -36,7 +36,7 @@ let evm: RuleEvm;
 
 beforeAll(async () => {
   evm = await RuleEvm.start();
-});
+}, RuleEvm.START_MS_MAX);
 afterAll(async () => {
   await evm.stop();
   console.log(run.table());

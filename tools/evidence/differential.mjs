@@ -52,8 +52,13 @@ export function problems(entry, { RejectionCode, InboundOutcomeCode, CycleKind, 
   return list;
 }
 
-/** 2^20 instruments do not fit a stream (packages/ledger/test has it); two are no longer given. */
-const NO_OUTCOME = new Set(["INSTRUMENTS_FULL", "FORCED_CLOSE_UNAVAILABLE", "FORCED_LIQUIDATION_UNAVAILABLE"]);
+/** 2^20 instruments do not fit a stream (packages/ledger/test has it); three are no longer given. */
+const NO_OUTCOME = new Set([
+  "INSTRUMENTS_FULL",
+  "FORCED_CLOSE_UNAVAILABLE",
+  "FORCED_LIQUIDATION_UNAVAILABLE",
+  "CREDIT_OUTSTANDING",
+]);
 
 export function render(entry, { CycleKind, RejectionCode, InboundOutcomeCode, rejectionName }) {
   const number = (value) => value.toLocaleString("en-US");

@@ -6,6 +6,7 @@ export * from "./blobReader.ts";
 export * from "./blobTransaction.ts";
 export * from "./chainPort.ts";
 export * from "./challengeCall.ts";
+export * from "./checkpointStore.ts";
 export * from "./claimsClient.ts";
 export * from "./clients.ts";
 export * from "./custodyClient.ts";

@@ -1,4 +1,5 @@
 // The watcher's I/O: feeds the core with what one L1 shows, notices reorgs, and answers with a verdict.
+import { assert } from "@tidemark/num";
 import {
   type ClaimArguments,
   claimsOfBatch,
@@ -6,11 +7,13 @@ import {
   type PostedBatch,
   type QueueEntry,
   type Watcher,
+  type WatcherCheckpoint,
   type WatcherPorts,
   type WatcherVerdict,
 } from "@tidemark/settlement";
 import { type BatchEvent, readBatchEvents, readPostedBatch } from "./batchReader.ts";
 import type { BlobOptions } from "./blobReader.ts";
+import { keepCheckpoint, readCheckpoint } from "./checkpointStore.ts";
 import { connectL1, type L1Block, type L1Client, readBlock, readExistingBlock } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { checkDeployment } from "./deploymentCheck.ts";
@@ -30,8 +33,12 @@ export interface WatchStatus extends WatcherVerdict {
   /** Batches that the L1 holds; those not compared yet follow in the next rounds. */
   batchesPosted: number;
   batchesFinal: number;
-  /** Times that everything was re-executed because an L1 reorg changed what had been compared. */
+  /** Times that the comparison began again, at a checkpoint or at genesis, because an L1 reorg changed what had been compared. */
   restarts: number;
+  /** Batches up to this one were compared in an earlier life; 0 = none. */
+  resumedAt: number;
+  /** Why the last checkpoint could not be kept; the watch goes on without it. */
+  checkpointFailure: string | null;
 }
 
 export interface WatcherClient {
@@ -60,11 +67,15 @@ export interface WatcherClientOptions {
   dispute?: DisputeClient;
   /** Compares no later batch; absent = all. */
   lastBatch?: number;
+  /** Folder of checkpoints; without one every life begins at genesis. Not together with `collectClaims`. */
+  checkpoints?: string;
   /** Most batches compared in one round, so that a status appears now and then. */
   batchesPerRound?: number;
 }
 
 const BATCHES_PER_ROUND = 32;
+/** A checkpoint writes the whole state. */
+const BATCHES_PER_CHECKPOINT = 32;
 
 /** Everything that is thrown away when the L1 replaced something that was compared. */
 interface Comparison {
@@ -84,8 +95,12 @@ interface FaultyBatch {
   report: ChallengeReport | null;
 }
 
-function freshComparison(deployment: Deployment, ports: WatcherPorts): Comparison {
-  const core = createWatcher(deployment.parameters, { kzg: deferredKzg, ...ports });
+function freshComparison(
+  deployment: Deployment,
+  ports: WatcherPorts,
+  from: WatcherCheckpoint | null = null,
+): Comparison {
+  const core = createWatcher(deployment.parameters, { kzg: deferredKzg, ...ports }, from);
   return { core, queue: [], events: [], scanned: null, claims: [], faulty: null };
 }
 
@@ -93,9 +108,14 @@ class L1Watcher implements WatcherClient {
   readonly #options: WatcherClientOptions;
   #comparison: Comparison;
   #restarts = 0;
+  #resumedAt = 0;
   #batchesDropped = 0;
+  #keptAt = 0;
+  #checkpointFailure: string | null = null;
 
   constructor(options: WatcherClientOptions) {
+    const { checkpoints, collectClaims } = options;
+    assert(checkpoints === undefined || collectClaims !== true, "claims are collected from genesis on");
     this.#options = options;
     this.#comparison = freshComparison(options.deployment, options.ports);
   }
@@ -151,9 +171,44 @@ class L1Watcher implements WatcherClient {
     this.#batchesDropped++;
   }
 
-  run(options: Omit<RunOptions, "onStatus"> & { onStatus?: (status: WatchStatus) => void }): Promise<void> {
+  async run(options: Omit<RunOptions, "onStatus"> & { onStatus?: (status: WatchStatus) => void }): Promise<void> {
     const { signal, intervalMs = 200, onStatus, onRetry } = options;
-    return runRounds(async () => onStatus?.(await this.tick()), { signal, intervalMs, onRetry });
+    try {
+      await runRounds(async () => onStatus?.(await this.tick()), { signal, intervalMs, onRetry });
+    } finally {
+      await this.#keep(1);
+    }
+  }
+
+  /** Where this life begins: behind the newest batch that an earlier one compared and that the L1 still holds. */
+  async #begin(events: readonly BatchEvent[]): Promise<void> {
+    const { deployment, ports, checkpoints } = this.#options;
+    const from =
+      checkpoints === undefined
+        ? null
+        : await readCheckpoint(
+            checkpoints,
+            deployment.parameters,
+            ({ number, batchHash }) => events[number - 1]?.batchHash === batchHash,
+          );
+    this.#comparison = freshComparison(deployment, ports, from);
+    this.#resumedAt = from?.tip.number ?? 0;
+    this.#keptAt = this.#resumedAt;
+  }
+
+  /** Once that many batches were compared since the last one. */
+  async #keep(batches: number): Promise<void> {
+    const { core, faulty } = this.#comparison;
+    const { checkpoints } = this.#options;
+    const isDue = core.tip.number >= this.#keptAt + batches;
+    if (checkpoints === undefined || !isDue || faulty !== null || core.verdict().fault !== null) return;
+    try {
+      await keepCheckpoint(checkpoints, core.checkpoint());
+      this.#keptAt = core.tip.number;
+      this.#checkpointFailure = null;
+    } catch (error) {
+      this.#checkpointFailure = (error as Error).message;
+    }
   }
 
   /** Learns queue entries and batch events up to `head`. */
@@ -175,8 +230,10 @@ class L1Watcher implements WatcherClient {
         retryable: true,
       });
     }
-    if (!continues && scanned !== null && this.#contradicts(entries, events)) {
-      this.#comparison = freshComparison(deployment, this.#options.ports);
+    if (scanned === null) {
+      await this.#begin(events);
+    } else if (!continues && this.#contradicts(entries, events)) {
+      await this.#begin(events);
       this.#restarts++;
     }
     const comparison = this.#comparison;
@@ -213,6 +270,7 @@ class L1Watcher implements WatcherClient {
       }
       if (collectClaims === true) claims.push(...claimsOfBatch(core.state, event.number, withdrawals));
     }
+    await this.#keep(BATCHES_PER_CHECKPOINT);
   }
 
   async #status(head: L1Block): Promise<WatchStatus> {
@@ -229,6 +287,8 @@ class L1Watcher implements WatcherClient {
       batchesPosted: this.#comparison.events.length,
       batchesFinal: Number(lastFinal),
       restarts: this.#restarts,
+      resumedAt: this.#resumedAt,
+      checkpointFailure: this.#checkpointFailure,
     };
   }
 }

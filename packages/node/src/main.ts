@@ -112,7 +112,12 @@ function verificationCommands(program: Command): void {
     .addOption(deployment())
     .addOption(beacon())
     .addOption(blobs())
-    .option("--once", "check what is posted now and end; challenges nothing")
+    .option("--once", "check what is posted now, from genesis on, and end; challenges nothing")
+    .option(
+      "--checkpoints <dir>",
+      "where it keeps what it verified, to go on from (default: checkpoints beside the deployment file)",
+    )
+    .option("--from-genesis", "re-execute everything, whatever was verified before")
     .addOption(keyFile())
     .addOption(outbox())
     .addOption(gasPriceMax())

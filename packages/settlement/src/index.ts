@@ -5,6 +5,7 @@ export * from "./blob.ts";
 export * from "./blobFault.ts";
 export * from "./challenge.ts";
 export * from "./checkedAccounts.ts";
+export * from "./checkpoint.ts";
 export * from "./claims.ts";
 export * from "./cut.ts";
 export * from "./cyclePath.ts";

@@ -27,6 +27,7 @@ import {
 import type { KzgPort } from "./blob.ts";
 import { blobChallenge, blobFault, isBlobHeader, type NamedBlob } from "./blobFault.ts";
 import { type Accusation, accuse, type Challenge, type CommittedBatch } from "./challenge.ts";
+import type { WatcherCheckpoint } from "./checkpoint.ts";
 import type { WatcherFault, WatcherFaultKind } from "./fault.ts";
 import type { PostedBatch, QueueEntry } from "./ports.ts";
 import { type BatchTip, genesisTip, inboundEntriesOf, tipAfter } from "./propose.ts";
@@ -64,9 +65,11 @@ export interface Watcher {
   accuse(): { ok: true; accusation: Accusation } | { ok: false; why: string };
   /** Forgets the fault: the state is again the one before the batch. For a batch that the L1 dropped. */
   rollBack(): void;
-  /** Hash of an agreed batch, to notice that the L1 holds another one now; null when not checked yet. */
+  /** Hash of an agreed batch, to notice that the L1 holds another one now; null when not checked yet, or before a checkpoint. */
   checkedHash(batchNumber: number): Hash | null;
   verdict(): WatcherVerdict;
+  /** To go on from later; the state is shared. Only without a fault. */
+  checkpoint(): WatcherCheckpoint;
 }
 
 /** `tail` = the batch's data from the cycle's payload on; `later` = the payloads of the batch's later cycles. */
@@ -88,7 +91,8 @@ class LedgerWatcher implements Watcher {
   readonly state: LedgerState;
   readonly #ports: WatcherPorts;
   readonly #queue: { bytes: Uint8Array; queueHash: Hash }[] = [];
-  readonly #hashes: Hash[] = [];
+  /** Batch number → hash, from where this watcher began. */
+  readonly #hashes = new Map<number, Hash>();
   #cyclesByKind: Record<string, number> = {};
   #tip: BatchTip;
   #cyclesCompared = 0;
@@ -97,11 +101,14 @@ class LedgerWatcher implements Watcher {
   /** The batch that is being compared, or that is at fault. */
   #begun: Begun | null = null;
 
-  constructor(parameters: ParameterSet, ports: WatcherPorts) {
-    this.state = LedgerState.genesis(parameters);
+  constructor(parameters: ParameterSet, ports: WatcherPorts, from: WatcherCheckpoint | null) {
+    this.state = from?.state ?? LedgerState.genesis(parameters);
     this.#ports = ports;
-    this.#tip = genesisTip(this.state.root());
-    this.#hashes.push(this.#tip.batchHash);
+    this.#tip = from?.tip ?? genesisTip(this.state.root());
+    this.#hashes.set(this.#tip.number, this.#tip.batchHash);
+    this.#cyclesCompared = from?.cyclesCompared ?? 0;
+    this.#cyclesEqual = this.#cyclesCompared;
+    this.#cyclesByKind = { ...from?.cyclesByKind };
   }
 
   get tip(): BatchTip {
@@ -115,7 +122,13 @@ class LedgerWatcher implements Watcher {
   }
 
   checkedHash(batchNumber: number): Hash | null {
-    return this.#hashes[batchNumber] ?? null;
+    return this.#hashes.get(batchNumber) ?? null;
+  }
+
+  checkpoint(): WatcherCheckpoint {
+    assert(this.#fault === null, "no checkpoint at a fault");
+    const { state } = this;
+    return { state, tip: this.#tip, cyclesCompared: this.#cyclesCompared, cyclesByKind: { ...this.#cyclesByKind } };
   }
 
   addQueueEntries(entries: readonly QueueEntry[]): WatcherFault | null {
@@ -192,7 +205,7 @@ class LedgerWatcher implements Watcher {
       return fail(where, { what: "header", detail: wrong.detail });
     }
     this.#tip = tipAfter(header);
-    this.#hashes.push(posted.batchHash);
+    this.#hashes.set(this.#tip.number, posted.batchHash);
     return null;
   }
 
@@ -394,7 +407,14 @@ function entryAccount(entry: Uint8Array): number {
   return (entry[1] as number) * 0x1_0000 + (entry[2] as number) * 0x100 + (entry[3] as number);
 }
 
-/** One watcher per chain of batches; feed the queue ahead of the batches that consume it. */
-export function createWatcher(parameters: ParameterSet, ports: WatcherPorts): Watcher {
-  return new LedgerWatcher(parameters, ports);
+/**
+ * One watcher per chain of batches; feed the queue ahead of the batches that consume it, from its first entry. Without a checkpoint
+ * it begins at genesis; the state of a checkpoint is the watcher's afterwards.
+ */
+export function createWatcher(
+  parameters: ParameterSet,
+  ports: WatcherPorts,
+  from: WatcherCheckpoint | null = null,
+): Watcher {
+  return new LedgerWatcher(parameters, ports, from);
 }

@@ -1,4 +1,5 @@
 // The watcher process, for the venue itself and for anybody outside: needs an L1 and the deployment file, nothing else.
+import { dirname, join, resolve } from "node:path";
 import {
   connectL1,
   createDisputeClient,
@@ -22,7 +23,17 @@ import { accountOf, outboxOf } from "./key.ts";
 import { openFlaggedL1 } from "./l1Flag.ts";
 
 function progressLine(status: WatchStatus): string {
-  return `re-executed ${status.batchesCompared}/${status.batchesPosted} batches, ${status.cyclesEqual}/${status.cyclesCompared} roots equal`;
+  const { batchesCompared, batchesPosted, cyclesEqual, cyclesCompared, resumedAt } = status;
+  const earlier = resumedAt === 0 ? "" : ` (${resumedAt} in an earlier run)`;
+  return `re-executed ${batchesCompared}/${batchesPosted} batches${earlier}, ${cyclesEqual}/${cyclesCompared} roots equal`;
+}
+
+/** Undefined where every life begins at genesis: the venue's own watcher collects claims on the way. */
+function checkpointsOf(flags: Record<string, unknown>): string | undefined {
+  if (flags["ipc"] === true || flags["fromGenesis"] === true) return undefined;
+  const { checkpoints, deployment } = flags;
+  if (checkpoints !== undefined) return resolve(String(checkpoints));
+  return join(resolve(dirname(String(deployment))), "checkpoints");
 }
 
 function jsonOf(status: WatchStatus): string {
@@ -84,7 +95,9 @@ async function challengerOf(
 
 function statusLines(status: WatchStatus): string[] {
   const dropped = status.batchesDropped === 0 ? "" : `, ${status.batchesDropped} wrong batches dropped`;
-  if (status.fault === null) return [`${progressLine(status)}${dropped}`];
+  const { checkpointFailure } = status;
+  const kept = checkpointFailure === null ? [] : [`no checkpoint is kept: ${checkpointFailure}`];
+  if (status.fault === null) return [`${progressLine(status)}${dropped}`, ...kept];
   const challenge = status.challenge === null ? [] : [reportLine(status.challenge)];
   return [`FAULT ${describeFault(status.fault)}`, ...challenge];
 }
@@ -99,7 +112,10 @@ async function follow(
   const client = await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) });
   const dispute = await challengerOf(client, deployment, flags);
   const challenging = dispute === null ? {} : { dispute };
-  const watcher = await createWatcherClient({ client, deployment, ports, collectClaims: ipc, ...challenging });
+  const checkpoints = checkpointsOf(flags);
+  const keeping = checkpoints === undefined ? {} : { checkpoints };
+  const common = { client, deployment, ports, collectClaims: ipc };
+  const watcher = await createWatcherClient({ ...common, ...challenging, ...keeping });
   const signal = stopSignal(() => undefined);
   let claimsTold = 0;
   let shown = "";
