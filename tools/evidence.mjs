@@ -42,7 +42,8 @@ export function sourcesDigest(hash) {
   return hash.digest("hex");
 }
 
-function commitOf() {
+/** Read before a run: what it runs is what was loaded then. */
+export function commitOf() {
   const git = (...parameters) => execFileSync("git", parameters, { cwd: ROOT, encoding: "utf8" }).trim();
   try {
     const commit = git("rev-parse", "--short=12", "HEAD");
@@ -64,7 +65,7 @@ export async function writeEvidence(entry) {
   if (problems.length > 0) return problems;
   mkdirSync(join(ROOT, FOLDER), { recursive: true });
   const date = new Date().toISOString().slice(0, 10);
-  const kept = { ...entry, date, commit: commitOf(), machine: machineOf() };
+  const kept = { ...entry, date, machine: machineOf() };
   writeFileSync(join(ROOT, FOLDER, `${entry.name}.json`), `${JSON.stringify(kept, null, 1)}\n`);
   writeFileSync(join(ROOT, PAGE), await page());
   return [];

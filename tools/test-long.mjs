@@ -31,8 +31,9 @@ process.exit(result.failures === 0 ? 0 : 1);
 // ── evidence: several processes, units on disk ──────────────────────────────────────────────────────────────────────
 
 async function evidence() {
-  const { sourcesDigest, writeEvidence } = await import("./evidence.mjs");
+  const { commitOf, sourcesDigest, writeEvidence } = await import("./evidence.mjs");
   const digest = sourcesDigest(createHash("sha256"));
+  const commit = commitOf();
   const folder = join(rootDirectory, ".tidemark/long", `${name}-${seed}-${digest.slice(0, 16)}`);
   if (fresh) rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -49,9 +50,21 @@ async function evidence() {
   const failed = statuses.filter((status) => status !== 0).length;
   const failures = sum.failures + failed + (sum.attempts === 0 ? 1 : 0);
   const seconds = Math.round(before.seconds / shards + (performance.now() - started) / 1000);
-  const entry = { name, seed, seconds, shards, attempts: sum.attempts, failures, counts: sum.counts, rows: sum.rows };
+  const entry = {
+    name,
+    seed,
+    commit,
+    seconds,
+    shards,
+    attempts: sum.attempts,
+    failures,
+    counts: sum.counts,
+    rows: sum.rows,
+  };
   // What a stopped or a failed run found is no evidence.
-  const problems = failures === 0 ? await writeEvidence(entry) : [];
+  const isSame = sourcesDigest(createHash("sha256")) === digest;
+  const changed = isSame ? [] : ["the sources were changed while they ran"];
+  const problems = failures === 0 && isSame ? await writeEvidence(entry) : changed;
   for (const problem of problems) console.error(`not written to docs/evidence: ${problem}`);
   return {
     attempts: sum.attempts,

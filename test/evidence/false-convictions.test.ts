@@ -9,8 +9,19 @@ import { Random } from "../../packages/ledger/test/random.ts";
 import { challengeData, claimOf, previousOf, refusalName } from "./challenges.ts";
 import { compiledContract } from "./compile.ts";
 import { forgeTests } from "./forge.ts";
-import { L1Stream, type PostedCycles, postSound, registerChanged, type SoundCycle, sourceCyclesOf } from "./history.ts";
+import { forgeBatch, forgedOf } from "./forgery.ts";
+import { cachedKzg, inItsBlob } from "./fraud-blobs.ts";
+import {
+  L1Stream,
+  type PostedCycles,
+  postSound,
+  queueFor,
+  registerChanged,
+  type SoundCycle,
+  sourceCyclesOf,
+} from "./history.ts";
 import { hostileChallenge, randomTarget, soundChallenge, type Target } from "./hostile.ts";
+import { hostileBlobChallenge, type OpenedBlob, opened, rightChallenges } from "./hostile-blobs.ts";
 import { CHALLENGE_GAS, EvidenceL1, type ReadCall } from "./l1.ts";
 import { nextCycle } from "./recipes.ts";
 import { EvidenceRun, type UnitRecord } from "./run.ts";
@@ -32,6 +43,13 @@ const HOSTILE = compiledContract("contracts/test/support/HostileChallenger.sol",
 const HOSTILE_ADDRESS: Hex = `0x${"bad0".padStart(40, "0")}`;
 const TARGETS_PER_REENTRY = 12;
 const STARVED_PER_TARGET = run.isLong ? 300 : 60;
+
+/** Loading the KZG library takes longer than a sample may: packages/chain/test/blobs.test.ts and forge's Blobs.t.sol are in CI. */
+const BLOBS = 6;
+const BLOB_STEPS = 60;
+const BLOB_ATTEMPTS = 6_000;
+/** Of a right batch: its data, and one element. */
+const STARVED_CHALLENGES = 2;
 
 const share = Math.ceil(ATTEMPTS / run.shards);
 const perStream = Math.ceil(share / Math.ceil(STREAMS / run.shards));
@@ -114,15 +132,18 @@ async function gasNeeded(l1: EvidenceL1, call: ReadCall): Promise<bigint> {
 }
 
 /** From what a transaction needs at least to what the answer needs: spread, and every single one near the end. */
-async function starved(l1: EvidenceL1, target: Target, size: number, seed: number): Promise<Attempt[]> {
-  const data = challengeData(soundChallenge(target));
-  const call = { to: l1.deployment.dispute, data };
+async function starvedGases(l1: EvidenceL1, call: ReadCall, size: number): Promise<bigint[]> {
   const most = await gasNeeded(l1, call);
-  const least = intrinsicGas(data);
+  const least = intrinsicGas(call.data);
   const near = Math.floor(size / 3);
-  const gases = Array.from({ length: size }, (_, i) =>
+  return Array.from({ length: size }, (_, i) =>
     i < near ? most - BigInt(i) : least + ((most - least) * BigInt(i - near)) / BigInt(size - near),
   );
+}
+
+async function starved(l1: EvidenceL1, target: Target, size: number, seed: number): Promise<Attempt[]> {
+  const call = { to: l1.deployment.dispute, data: challengeData(soundChallenge(target)) };
+  const gases = await starvedGases(l1, call, size);
   const where = `seed ${seed}, ${kindOf(target)}`;
   return gases.map((gas) => ({ class: "starved of gas", kind: kindOf(target), call: { ...call, gas }, where }));
 }
@@ -253,6 +274,49 @@ async function oneUnit(seed: number, record: UnitRecord): Promise<void> {
   }
 }
 
+/** Right batches in blobs of the L1, opened in every way that their own polynomials allow. */
+async function blobUnit(seed: number, record: UnitRecord): Promise<void> {
+  const l1 = await EvidenceL1.start();
+  try {
+    const random = new Random(seed);
+    const kzg = await cachedKzg();
+    const stream = new L1Stream(new Random(seed), l1.deployment.parameters);
+    stream.setUp();
+    for (let step = 0; step < BLOB_STEPS; step++) {
+      const cycle = nextCycle(stream, new Set(), FAULT_SHARE);
+      if (cycle !== null) stream.apply(cycle);
+    }
+    const blobs: OpenedBlob[] = [];
+    const cycles = stream.kept.sound;
+    const perBlob = Math.ceil(cycles.length / BLOBS);
+    for (let from = 0; from < cycles.length; from += perBlob) {
+      const part = cycles.slice(from, from + perBlob);
+      await queueFor(l1, part);
+      const right = inItsBlob(kzg, forgeBatch(l1.tip, part.map(forgedOf), l1.deployment.parameters.domain));
+      await l1.postBlob(right.batch, right.blob);
+      await registerChanged(l1, part);
+      blobs.push(opened(kzg, right, random));
+    }
+    const where = `seed ${seed}, blob`;
+    const attemptOf = (one: { class: string; data: Hex }, gas?: bigint): Attempt => {
+      const call = { to: l1.deployment.dispute, data: one.data };
+      return { class: one.class, kind: "batch in a blob", call: gas === undefined ? call : { ...call, gas }, where };
+    };
+    for (const data of blobs.flatMap((one) => rightChallenges(one).slice(0, STARVED_CHALLENGES))) {
+      const gases = await starvedGases(l1, { to: l1.deployment.dispute, data }, STARVED_PER_TARGET);
+      await judge(
+        l1,
+        gases.map((gas) => attemptOf({ class: "blob: starved of gas", data }, gas)),
+        record,
+      );
+    }
+    const attempts = Array.from({ length: BLOB_ATTEMPTS }, () => attemptOf(hostileBlobChallenge(blobs, random)));
+    await judge(l1, attempts, record);
+  } finally {
+    await l1.stop();
+  }
+}
+
 /** The fuzz tests of forge, longer: they change the same things from within the EVM. */
 function fuzzRuns(record: UnitRecord): void {
   const parameters = ["--match-contract", "FalseConvictionsTest"];
@@ -267,6 +331,8 @@ function fuzzRuns(record: UnitRecord): void {
 test("nothing convicts a right cycle", { timeout: run.isLong ? 36_000_000 : 120_000 }, async () => {
   run.announce(share);
   if (run.isLong && run.shard === 0) await run.unit("forge", fuzzRuns);
+  if (run.isLong && run.shard === run.shards - 1)
+    await run.unit("blobs", (record) => blobUnit(run.seed ^ 0xb10b, record));
   for (let number = run.shard; number < STREAMS; number += run.shards) {
     const seed = (run.seed + number) >>> 0;
     await run.unit(`stream ${seed}`, (record) => oneUnit(seed, record));

@@ -6,25 +6,25 @@ import {
   accuse,
   type Batch,
   type BatchCycle,
+  type Challenge,
   decodeBatchData,
   decodePostBatch,
   encodePostBatch,
 } from "@tidemark/settlement";
-import type { Hex } from "viem";
 import { signaturePort } from "../../packages/ledger/test/keys.ts";
-import { forgeBatch, forgedOf } from "./forgery.ts";
+import { type ForgedCycle, forgeBatch, forgedOf } from "./forgery.ts";
 import type { Planter } from "./fraud-planter.ts";
 import type { SoundCycle } from "./history.ts";
-import type { Simulation } from "./l1.ts";
+import type { SimulatedCall, Simulation } from "./l1.ts";
 
 const CHALLENGES_TRIED = 4;
 const AT_ONCE = 64;
 
-interface Case {
+export interface Case {
   what: string;
-  post: Hex;
-  /** As a reader of the posting transaction sees it; null: it cannot be read. */
-  batch: { header: Batch["header"]; cycles: readonly BatchCycle[] } | null;
+  post: SimulatedCall;
+  /** What the watcher would send against the batch, in its order; none when it finds nothing wrong or cannot read it. */
+  challenges: () => Iterable<Challenge>;
 }
 
 export interface BitCounts {
@@ -38,70 +38,68 @@ export const flip = (bytes: Uint8Array, bit: number): Uint8Array => {
   return changed;
 };
 
-const postOf = (batch: Batch): Hex => bytesToHex(encodePostBatch(batch.header, batch.data));
+type ReadBatch = { header: Batch["header"]; cycles: readonly BatchCycle[] };
 
-/** What the watcher would send against the batch; none when it finds nothing wrong. */
-function challengesOf(planter: Planter, batch: NonNullable<Case["batch"]>): Hex[] {
+/** What the watcher would send against a batch whose data it has. */
+export function challengesOf(planter: Planter, batch: ReadBatch): Challenge[] {
   const { state } = planter;
   state.mark();
   const accusation = accuse(state, batch, { signatures: signaturePort });
-  const list: Hex[] = [];
-  if (accusation !== null) {
-    for (const challenge of accusation.challenges()) {
-      list.push(challengeCalldata(challenge));
-      if (list.length === CHALLENGES_TRIED) break;
-    }
-  }
+  const list = accusation === null ? [] : firstOf(accusation.challenges());
   state.rollBack();
   return list;
 }
 
-async function tryAll(planter: Planter, cases: readonly Case[], timeMs: number): Promise<BitCounts> {
+function firstOf(challenges: Iterable<Challenge>): Challenge[] {
+  const list: Challenge[] = [];
+  for (const challenge of challenges) {
+    list.push(challenge);
+    if (list.length === CHALLENGES_TRIED) break;
+  }
+  return list;
+}
+
+/** Every case is refused or convicted. @throws Error for one that is not */
+export async function tryAll(planter: Planter, cases: readonly Case[], timeMs: number): Promise<BitCounts> {
   const { l1 } = planter;
   const counts = { refused: 0, convicted: 0 };
   for (let from = 0; from < cases.length; from += AT_ONCE) {
     const part = cases.slice(from, from + AT_ONCE);
-    const simulations = part.map(({ post, batch }): Simulation => {
-      const challenges = batch === null ? [] : challengesOf(planter, batch);
-      const { address } = l1.proposer;
-      const call = { from: address, to: l1.deployment.batchChain, data: post, value: l1.bondWei };
-      return { calls: [call, ...challenges.map((data) => l1.challengeCall(data))], timeMs };
+    const simulations = part.map(({ post, challenges }): Simulation => {
+      const calls = firstOf(challenges()).map((challenge) => l1.challengeCall(challengeCalldata(challenge)));
+      return { calls: [post, ...calls], timeMs };
     });
     const answers = await l1.simulate(simulations);
     part.forEach(({ what, post }, i) => {
       const [posted, ...challenges] = answers[i] ?? [];
       if (posted?.ok === false) counts.refused += 1;
       else if (challenges.some(({ ok }) => ok)) counts.convicted += 1;
-      else throw new Error(`${what}: taken and not convicted (${challenges.length} challenges): ${post}`);
+      else throw new Error(`${what}: taken and not convicted (${challenges.length} challenges): ${post.data}`);
     });
   }
   return counts;
 }
 
+function caseOf(planter: Planter, what: string, wrong: ForgedCycle): Case {
+  const batch = planter.batchOf([wrong]);
+  const read = { header: batch.header, cycles: [wrong] };
+  return { what, post: planter.l1.postCall(batch), challenges: () => challengesOf(planter, read) };
+}
+
 /** Bits of the payload, with the roots and the header that a right payload would have. */
 export function payloadBits(planter: Planter, cycle: SoundCycle, bits: readonly number[]): Promise<BitCounts> {
-  const cases = bits.map((bit): Case => {
+  const cases = bits.map((bit) => {
     const wrong = { ...forgedOf(cycle), payload: flip(cycle.payload, bit) };
-    const batch = planter.batchOf([wrong]);
-    return {
-      what: `${cycle.name} payload, bit ${bit}`,
-      post: postOf(batch),
-      batch: { header: batch.header, cycles: [wrong] },
-    };
+    return caseOf(planter, `${cycle.name} payload, bit ${bit}`, wrong);
   });
   return tryAll(planter, cases, cycle.timeMs);
 }
 
 /** Bits of the root after the cycle. */
 export function rootBits(planter: Planter, cycle: SoundCycle, bits: readonly number[]): Promise<BitCounts> {
-  const cases = bits.map((bit): Case => {
+  const cases = bits.map((bit) => {
     const wrong = { ...forgedOf(cycle), postRoot: bytesToHex(flip(hexToBytes(cycle.postRoot), bit)) };
-    const batch = planter.batchOf([wrong]);
-    return {
-      what: `${cycle.name} root, bit ${bit}`,
-      post: postOf(batch),
-      batch: { header: batch.header, cycles: [wrong] },
-    };
+    return caseOf(planter, `${cycle.name} root, bit ${bit}`, wrong);
   });
   return tryAll(planter, cases, cycle.timeMs);
 }
@@ -118,7 +116,12 @@ export function callBits(planter: Planter, cycle: SoundCycle, bits: readonly num
       decoded.ok && data?.ok === true && data.cycles.length > 0
         ? { header: decoded.header, cycles: data.cycles }
         : null;
-    return { what: `posting call, bit ${bit}`, post: bytesToHex(bytes), batch };
+    const post = { ...planter.l1.postCall(right), data: bytesToHex(bytes) };
+    return {
+      what: `posting call, bit ${bit}`,
+      post,
+      challenges: () => (batch === null ? [] : challengesOf(planter, batch)),
+    };
   });
   return tryAll(planter, cases, cycle.timeMs);
 }

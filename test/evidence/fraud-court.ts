@@ -69,11 +69,20 @@ export class FraudCourt {
     }
   }
 
-  /** Posts the batch as it is and waits for the watcher to have it convicted. */
-  async convict(batch: Batch): Promise<Convicted> {
+  /** Posts the right batch in its blob; the watcher must agree. */
+  async followInBlob(batch: Batch, blob: Uint8Array): Promise<void> {
+    await this.l1.postBlob(batch, blob);
+    const status = await this.watcher.tick();
+    if (!status.ok || status.batchesCompared !== status.batchesPosted) {
+      throw new Error(`the watcher disagrees with a sound batch in a blob: ${JSON.stringify(status.fault)}`);
+    }
+  }
+
+  /** Posts the batch as it is, in a blob where there is one, and waits for the watcher to have it convicted. */
+  async convict(batch: Batch, blob: Uint8Array | null = null): Promise<Convicted> {
     const { l1 } = this;
     const { tip } = l1;
-    const posted = await l1.post(batch);
+    const posted = blob === null ? await l1.post(batch) : await l1.postBlob(batch, blob);
     let face = "";
     let dropped = -1;
     for (let round = 0; round < ROUNDS_MAX; round++) {

@@ -3,10 +3,11 @@
 import { disputeAbi } from "@tidemark/chain";
 import type { Hash, LedgerState } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
-import type { Batch, BatchHeader } from "@tidemark/settlement";
+import { type Batch, type BatchHeader, SHOWN_AT_ACCOUNT } from "@tidemark/settlement";
 import { type Abi, decodeFunctionResult, encodeFunctionData, type Hex } from "viem";
 import { compiledContracts } from "../../packages/settlement/test/rules/compile.ts";
 import { type ForgedCycle, forgeBatch, forgedOf } from "./forgery.ts";
+import type { InBlob } from "./fraud-blobs.ts";
 import { type Convicted, FraudCourt } from "./fraud-court.ts";
 import { type Kept, queueFor, type RefusedCycle, type SoundCycle } from "./history.ts";
 import { CHALLENGE_GAS, type EvidenceL1 } from "./l1.ts";
@@ -75,10 +76,14 @@ export class Planter {
     return forgeBatch(this.l1.tip, cycles, this.domain, changes);
   }
 
-  /** A cycle that the ledger refuses, with the root of its effects where the contracts can tell it. */
-  async refused(cycle: RefusedCycle): Promise<Planted> {
+  /**
+   * A cycle that the ledger refuses, with the root of its effects where the contracts can tell it. What only an account shows must
+   * come with that root; null: this one breaks another rule, too.
+   */
+  async refused(cycle: RefusedCycle): Promise<Planted | null> {
     const tail = await this.followTo(cycle.at, TAIL_MAX);
     const effects = await this.#rootOfEffects(cycle);
+    if (effects === null && SHOWN_AT_ACCOUNT.has(cycle.code)) return null;
     const bad = { payload: cycle.payload, postRoot: effects ?? ANY_ROOT, claims: null };
     const convicted = await this.court.convict(this.batchOf([...tail.map(forgedOf), bad]));
     return { ...convicted, isPlausible: effects !== null };
@@ -101,8 +106,17 @@ export class Planter {
     return code === 0n ? root : null;
   }
 
-  /** A sound cycle with another root after it: `wrongly` makes it from the state before the cycle. */
-  async wrongRoot(at: number, wrongly: (state: LedgerState, cycle: SoundCycle) => Hash): Promise<Planted> {
+  /** The next sound cycles as one batch in its blob. */
+  async followInBlob(cycles: readonly SoundCycle[], { batch, blob }: InBlob): Promise<void> {
+    await this.court.followInBlob(batch, blob);
+    this.#posted += cycles.length;
+  }
+
+  /**
+   * A sound cycle with another root after it: `wrongly` makes it from the state before the cycle. Null: that is the right root, as
+   * the cycle has no effect.
+   */
+  async wrongRoot(at: number, wrongly: (state: LedgerState, cycle: SoundCycle) => Hash): Promise<Planted | null> {
     await this.followTo(at);
     const cycle = this.kept.sound[at] as SoundCycle;
     await queueFor(this.l1, [cycle]);
@@ -110,13 +124,13 @@ export class Planter {
     state.mark();
     const postRoot = wrongly(state, cycle);
     state.rollBack();
-    if (postRoot === cycle.postRoot) throw new Error(`${cycle.name}: the wrong root is the right one`);
+    if (postRoot === cycle.postRoot) return null;
     const convicted = await this.court.convict(this.batchOf([{ ...forgedOf(cycle), postRoot }]));
     return { ...convicted, isPlausible: true };
   }
 
   /** Any batch after the tip. */
-  async batch(batch: Batch): Promise<Planted> {
-    return { ...(await this.court.convict(batch)), isPlausible: true };
+  async batch(batch: Batch, blob: Uint8Array | null = null): Promise<Planted> {
+    return { ...(await this.court.convict(batch, blob)), isPlausible: true };
   }
 }

@@ -22,7 +22,7 @@ import {
 import { opened } from "../../packages/ledger/test/stream/distress.ts";
 import { type Stream, TRADERS, UNKNOWN } from "../../packages/ledger/test/stream/stream.ts";
 import type { WideStream } from "../../packages/ledger/test/stream/wide.ts";
-import { kindOfCode, ruleKey } from "./fraud-plan.ts";
+import { entryKey, kindOfCode, outcomeKey, ruleKey } from "./fraud-plan.ts";
 import type { SoundCycle } from "./history.ts";
 import { FAULTS } from "./recipes.ts";
 
@@ -75,6 +75,23 @@ function openElsewhere(stream: Stream, spec: LiquidationSpec): number | null {
   );
   return number ?? null;
 }
+
+/** The counterparty also buys from somebody where the epoch is open; but for that all sums are right. */
+const epochOpen: Recipe = (stream) => {
+  const spec = soundLiquidation(stream);
+  const instrument = spec === null ? null : openElsewhere(stream, spec);
+  if (spec === null || instrument === null) return null;
+  const { venue, random } = stream;
+  const seller = random.pick(TRADERS.filter((one) => one !== spec.owner && one !== spec.counterparty));
+  const price = venue.markTicks(instrument);
+  const entries = [
+    counterSpec(spec),
+    { account: spec.counterparty, instrument, size: 1, price },
+    { account: seller, instrument, size: -1, price },
+  ];
+  const sorted = entries.sort((a, b) => a.account - b.account).map((entry) => venue.entry(entry));
+  return withEntries(stream, spec, sorted);
+};
 
 const marksUnusable: Recipe = (stream) => {
   const spec = soundLiquidation(stream);
@@ -135,13 +152,7 @@ const COUNTERPARTY_FAULTS: readonly (readonly [number, Recipe])[] = [
         : { account: spec.counterparty, instrument, size: 1, price: 100, filledLots: 1, cash: -1 };
     }),
   ],
-  [
-    RejectionCode.TRADE_EPOCH_OPEN,
-    besides((stream, spec) => {
-      const instrument = openElsewhere(stream, spec);
-      return instrument === null ? null : { account: spec.counterparty, instrument, size: 1, price: 100 };
-    }),
-  ],
+  [RejectionCode.TRADE_EPOCH_OPEN, epochOpen],
   [
     RejectionCode.TRADE_NOT_STARTED,
     counterparty((_, { venue }) => ({ startMs: venue.timeMs + 1, expiryMs: venue.timeMs + 1000 })),
@@ -208,6 +219,21 @@ const COUNTERPARTY_FAULTS: readonly (readonly [number, Recipe])[] = [
   [RejectionCode.TRADE_MARGIN, margin],
 ];
 
+/** Most revocations of random streams meet a key that the account does not have. */
+const keyRevoke: Recipe = ({ venue, random }) => {
+  const readOnly = (number: number) => venue.cell(number).delegates.filter(({ scopes }) => scopes === 2);
+  const holders = TRADERS.filter((number) => readOnly(number).length > 0);
+  if (holders.length === 0) return null;
+  const number = random.pick(holders);
+  const { minNonce } = venue.cell(number);
+  return venue.inbound({
+    type: "keyRevoke",
+    account: account(number),
+    key: random.pick(readOnly(number)).key,
+    minNonce,
+  });
+};
+
 /** By the row that they aim at. */
 export const RULE_RECIPES: ReadonlyMap<string, Recipe[]> = (() => {
   const recipes = new Map<string, Recipe[]>();
@@ -216,8 +242,9 @@ export const RULE_RECIPES: ReadonlyMap<string, Recipe[]> = (() => {
   };
   for (const [code, recipe] of FAULTS) {
     const kind = kindOfCode(code);
-    if (kind !== null) add(ruleKey(kind, code), recipe);
+    add(kind === null ? outcomeKey(code) : ruleKey(kind, code), recipe);
   }
+  add(entryKey("keyRevoke"), keyRevoke);
   for (const [code, recipe] of COUNTERPARTY_FAULTS) add(ruleKey("liquidation", code), recipe);
   return recipes;
 })();

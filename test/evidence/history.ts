@@ -151,12 +151,12 @@ function mover(from: number, to: number, amount: number): (state: LedgerState) =
   };
 }
 
-/** The same hand moves cash on the L1: by a cycle that anybody could have queued, and the root of the state that it met. */
+/** The same hand moves it on the L1: by a cycle that anybody could have queued, and the root of the state that it met. */
 function keepMoved(stream: Stream, kept: Kept, moved: (state: LedgerState) => void, choices: Random): void {
   moved(stream.state);
   const timeMs = at(Math.max(stream.venue.timeMs, stream.state.globals.timeMs));
   const entry: InboundEntry = { type: "forcedLiquidation", account: account(UNKNOWN) };
-  if (!keep(stream, kept, { kind: "inbound", timeMs, entries: [entry] }, choices).ok) throw new Error("moving cash");
+  if (!keep(stream, kept, { kind: "inbound", timeMs, entries: [entry] }, choices).ok) throw new Error("moving by hand");
   (kept.sound.at(-1) as SoundCycle).moved = moved;
 }
 
@@ -230,6 +230,10 @@ export class L1WideStream extends WideStream {
     const verdict = keep(this, this.kept, cycle, this.#choices);
     this.undoLoans();
     return verdict;
+  }
+
+  moveByHand(moved: (state: LedgerState) => void): void {
+    keepMoved(this, this.kept, moved, this.#choices);
   }
 
   override shiftCash(from: number, to: number, amount: number): void {

@@ -8,6 +8,7 @@ import {
   disputeAbi,
   type EmbeddedL1,
   type L1Client,
+  signBlobTransaction,
   stakeRegistryAbi,
   startEmbeddedL1,
   testUsdcAbi,
@@ -15,7 +16,14 @@ import {
 } from "@tidemark/chain";
 import { encodeParameters, LedgerState, type ParameterSet } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
-import { type Batch, type BatchTip, encodePostBatch, genesisTip, tipAfter } from "@tidemark/settlement";
+import {
+  type Batch,
+  type BatchTip,
+  encodePostBatch,
+  encodePostBatchBlob,
+  genesisTip,
+  tipAfter,
+} from "@tidemark/settlement";
 import {
   type Address,
   encodeFunctionData,
@@ -113,6 +121,8 @@ export interface SimulatedCall {
   to: Address;
   data: Hex;
   value?: bigint;
+  /** Of the blobs that its transaction would carry. */
+  blobVersionedHashes?: readonly Hex[];
 }
 
 export interface SimulatedAnswer {
@@ -271,6 +281,29 @@ export class EvidenceL1 {
     return receipt;
   }
 
+  /** The same for a batch in a blob, which may be any. */
+  async postBlob(batch: Batch, blob: Uint8Array): Promise<TransactionReceipt> {
+    const { client, proposer, deployment } = this;
+    const { raw, hash } = await signBlobTransaction(proposer, {
+      chainId: client.chain.id,
+      nonce: await client.getTransactionCount({ address: proposer.address }),
+      to: deployment.batchChain,
+      data: bytesToHex(encodePostBatchBlob(batch.header)),
+      valueWei: BOND_WEI,
+      gas: POST_GAS,
+      maxFeePerGas: 100_000_000_000n,
+      maxPriorityFeePerGas: 1_000_000_000n,
+      maxFeePerBlobGas: 10_000_000_000n,
+      blob,
+    });
+    await client.sendRawTransaction({ serializedTransaction: raw });
+    await this.mine(batch.header.timeMs);
+    const receipt = await client.getTransactionReceipt({ hash });
+    if (receipt.status !== "success") throw new Error(`batch ${batch.header.number} in a blob is refused`);
+    this.tip = tipAfter(batch.header);
+    return receipt;
+  }
+
   /** One eth_call each. */
   async read(calls: readonly ReadCall[]): Promise<ReadAnswer[]> {
     const requests = calls.map(({ from, to, data, gas }, id) => {
@@ -324,7 +357,7 @@ export class EvidenceL1 {
       const stateOverrides: Record<Address, object> = {};
       if (code !== undefined) stateOverrides[code.address] = { code: code.code };
       if (storage !== undefined) stateOverrides[storage.address] = { stateDiff: { [storage.slot]: storage.value } };
-      const list = calls.map(({ from, to, data, value }) => ({ from, to, data, value: numberToHex(value ?? 0n) }));
+      const list = calls.map(({ value, ...call }) => ({ ...call, value: numberToHex(value ?? 0n) }));
       const seconds = Math.max(this.#nowSeconds + 1, Math.ceil(timeMs / 1000));
       const blockOverrides = { time: numberToHex(seconds) };
       const blockStateCalls = [{ blockOverrides, stateOverrides, calls: list }];

@@ -6,12 +6,15 @@ const CLASSES = [
   "nothing changed",
   "header changed",
   "neighbour's root changed",
+  "blob: other data, the blob opened at their point",
+  "blob: starved of gas",
+  "blob element: the value and the modulus",
 ];
 
 export const title = "Nothing convicts a right cycle";
 export const claim =
   "Right batches of all kinds on the embedded L1, and a challenger that changes whatever it sends: witnesses of random, flipped, cut, " +
-  "reordered, exchanged and left-out parts, wrong neighbours, accounts, headers and paths, gas from the least that a transaction needs to " +
+  "reordered, exchanged and left-out parts, wrong neighbours, accounts, headers and paths, openings of right blobs for other data, points and elements, gas from the least that a transaction needs to " +
   "the last unit before the answer, and calls back into the venue while another reward is paid. Every attempt is a call of the real " +
   "dispute contract. Control: the same batches with one wrong root, convicted by the same challenges.";
 

@@ -19,8 +19,12 @@ library Weights {
     /// @dev log2 of INSTRUMENTS_MAX and UNDERLYINGS_MAX.
     uint256 private constant INSTRUMENT_USED_DEPTH = 20;
     uint256 private constant UNDERLYING_USED_DEPTH = 3;
-    /// @dev More distinct instruments than a cycle within the limit may touch.
-    uint256 private constant SET_SLOTS = 256;
+    /// @dev The set of instruments: a directory of 2^12 places of two bytes, and bitmaps of 2^12 bits behind it. A proposer chooses
+    /// the numbers, so that every number costs the same (ADR 054).
+    uint256 private constant SET_BITS = 12;
+    uint256 private constant SET_DIRECTORY_BYTES = 2 * 2 ** SET_BITS;
+    uint256 private constant SET_BITMAP_BYTES = 2 ** SET_BITS / 8;
+    /// @dev One more distinct instrument than a cycle within the limit may touch.
     uint256 private constant SET_MAX = Limits.CYCLE_WEIGHT_MAX / INSTRUMENT_WITNESS + 1;
 
     struct Trade {
@@ -28,56 +32,47 @@ library Weights {
         uint256 rule;
         /// @dev Distinct instruments, counted up to SET_MAX: that many are beyond the limit by themselves.
         uint256 instruments;
-        /// @dev Memory address of an open-addressing set of SET_SLOTS words: instrument + 1, or 0.
+        /// @dev Memory address of the set's directory. A place is the distance of its bitmap in words, or 0.
         uint256 set;
-        /// @dev Decides about slots.
-        bytes32 seed;
     }
 
-    /// @notice For the payload body from calldata offset `body` to `end`.
-    /// @dev Slots follow from a hash of the body. Were they a function of the number alone, whoever writes the payload could
-    /// choose instruments that share one: each look-up would walk over all of them, and nobody could pay for a challenge.
-    function emptyTrade(uint256 body, uint256 end) internal pure returns (Trade memory weights) {
-        uint256 set;
-        bytes32 seed;
+    function emptyTrade() internal pure returns (Trade memory weights) {
+        weights.set = _zeros(SET_DIRECTORY_BYTES);
+    }
+
+    function _zeros(uint256 size) private pure returns (uint256 start) {
         assembly ("memory-safe") {
-            set := mload(0x40)
-            let length := sub(end, body)
-            let bytes_ := mul(SET_SLOTS, 32)
-            calldatacopy(set, body, length)
-            seed := keccak256(set, length)
-            if lt(length, bytes_) { length := bytes_ }
-            calldatacopy(set, calldatasize(), length)
-            mstore(0x40, add(set, bytes_))
+            start := mload(0x40)
+            calldatacopy(start, calldatasize(), size)
+            mstore(0x40, add(start, size))
         }
-        weights.set = set;
-        weights.seed = seed;
     }
 
+    /// @dev Bounds: instrument < 2^24. Places fit two bytes: nobody else allocates while a payload is decoded, and SET_MAX bitmaps
+    /// behind the directory end below 2^17 bytes.
     function addInstrument(Trade memory weights, uint256 instrument) internal pure {
         unchecked {
             // Beyond the limit whatever follows.
             if (weights.instruments >= SET_MAX || weights.root > Limits.CYCLE_WEIGHT_MAX) return;
             uint256 set = weights.set;
-            bytes32 seed = weights.seed;
-            uint256 slot;
+            uint256 entry = set + 2 * (instrument >> SET_BITS);
+            uint256 place;
             assembly ("memory-safe") {
-                mstore(0x00, seed)
-                mstore(0x20, instrument)
-                slot := mod(keccak256(0x00, 0x40), SET_SLOTS)
+                place := shr(240, mload(entry))
             }
-            // At most SET_MAX < SET_SLOTS slots are taken.
-            while (true) {
-                uint256 offset = set + 32 * slot;
-                uint256 held = uint256(Cells.readWord(offset));
-                if (held == instrument + 1) return;
-                if (held == 0) {
-                    Cells.writeWord(offset, bytes32(instrument + 1));
-                    weights.instruments += 1;
-                    return;
+            if (place == 0) {
+                place = (_zeros(SET_BITMAP_BYTES) - set) / 32;
+                assembly ("memory-safe") {
+                    mstore8(entry, shr(8, place))
+                    mstore8(add(entry, 1), place)
                 }
-                slot = (slot + 1) % SET_SLOTS;
             }
+            uint256 word = set + 32 * (place + ((instrument >> 8) & 15));
+            uint256 held = uint256(Cells.readWord(word));
+            uint256 bit = 1 << (instrument & 255);
+            if (held & bit != 0) return;
+            Cells.writeWord(word, bytes32(held | bit));
+            weights.instruments += 1;
         }
     }
 

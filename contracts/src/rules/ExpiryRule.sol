@@ -41,7 +41,7 @@ contract ExpiryRule is CycleRule {
     }
 
     function _weight(Run memory run) private pure returns (uint256) {
-        Weights.Trade memory weights = Weights.emptyTrade(run.body, run.end);
+        Weights.Trade memory weights = Weights.emptyTrade();
         uint256 offset = _settled(run);
         offset = _addInstruments(weights, offset);
         uint256 count = PayloadReader.read8(offset);

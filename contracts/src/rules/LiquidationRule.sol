@@ -37,7 +37,7 @@ contract LiquidationRule is CycleRule {
     }
 
     function _decode(Run memory run) internal pure override returns (uint256 code, uint256 weight) {
-        Weights.Trade memory weights = Weights.emptyTrade(run.body, run.end);
+        Weights.Trade memory weights = Weights.emptyTrade();
         if (PayloadReader.liquidation(run.body, run.end, weights) == 0) return (RejectionCodes.MALFORMED, 0);
         return (0, Weights.liquidation(weights, PayloadReader.read8(run.body + POSITION_COUNT), run.length));
     }

@@ -18,7 +18,7 @@ contract TradeRule is CycleRule {
     }
 
     function _decode(Run memory run) internal pure override returns (uint256 code, uint256 weight) {
-        Weights.Trade memory weights = Weights.emptyTrade(run.body, run.end);
+        Weights.Trade memory weights = Weights.emptyTrade();
         if (PayloadReader.tradeAccounts(run.body, run.end, weights) != run.end) return (RejectionCodes.MALFORMED, 0);
         return (0, Weights.trade(weights, run.length));
     }

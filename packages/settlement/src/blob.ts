@@ -161,11 +161,14 @@ function proofAt(kzg: KzgPort, blob: Uint8Array, z: bigint, y: bigint, place: nu
   return kzg.commitmentOf(blobOf(quotient));
 }
 
+/** Shows the value of the blob's polynomial at a point that is no root of unity. */
+export function openPoint(kzg: KzgPort, blob: Uint8Array, z: bigint): BlobOpening {
+  return { commitment: kzg.commitmentOf(blob), proof: proofAt(kzg, blob, z, evaluateBlob(blob, z), -1) };
+}
+
 /** Shows that the blob of `versionedHash` holds `data`. */
 export function openData(kzg: KzgPort, versionedHash: Hash, data: Uint8Array): BlobOpening {
-  const blob = packBlob(data);
-  const z = challengePoint(versionedHash, data);
-  return { commitment: kzg.commitmentOf(blob), proof: proofAt(kzg, blob, z, evaluateBlob(blob, z), -1) };
+  return openPoint(kzg, packBlob(data), challengePoint(versionedHash, data));
 }
 
 /** Shows one element of the blob. */

@@ -90,7 +90,7 @@ const NO_NEIGHBOUR: PreviousCycle = {
 };
 
 /** What `check` alone shows: it needs rows of positions (docs/spec/witness.md, Two faces). */
-const SHOWN_AT_ACCOUNT: ReadonlySet<number> = new Set([
+export const SHOWN_AT_ACCOUNT: ReadonlySet<number> = new Set([
   RejectionCode.TRADE_EPOCH_OPEN,
   RejectionCode.TRADE_MARKS_UNUSABLE,
   RejectionCode.TRADE_MARGIN,

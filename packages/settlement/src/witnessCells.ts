@@ -112,6 +112,21 @@ function addAppended(state: LedgerState, cells: WitnessCells, entries: readonly 
   for (let i = 0; i < payments; i++) cells.outbox.add(state.outboxCount + i);
 }
 
+const isMiscounted = (state: LedgerState, item: { account: number; positionCount: number }): boolean =>
+  (state.account(item.account)?.positions.length ?? 0) !== item.positionCount;
+
+/**
+ * Up to the first account that does not hold as many positions as the cycle says: the cycle is refused there, and those behind it may
+ * hold more than its weight counts. One challenge has room for one such account.
+ */
+function untilMiscounted<Item extends { account: number; positionCount: number }>(
+  state: LedgerState,
+  items: readonly Item[],
+): readonly Item[] {
+  const place = items.findIndex((item) => isMiscounted(state, item));
+  return place < 0 ? items : items.slice(0, place + 1);
+}
+
 /** Refused before any cell is looked at: such a cycle may name more cells than a challenge can bring. */
 function isRefusedInGeneral(state: LedgerState, cycle: Readonly<Cycle>): boolean {
   if (cycle.timeMs > U48_MAX || cycle.timeMs < state.globals.timeMs) return true;
@@ -135,12 +150,13 @@ export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): Witn
       return cells;
     case "trade":
       addAccount(cells, TREASURY_ACCOUNT);
-      for (const account of cycle.accounts) addTradeAccount(cells, account);
+      for (const account of untilMiscounted(state, cycle.accounts)) addTradeAccount(cells, account);
       return cells;
     case "liquidation":
       for (const account of [TREASURY_ACCOUNT, INSURANCE_ACCOUNT, cycle.account]) addAccount(cells, account);
       for (const leg of cycle.legs) cells.instruments.add(leg.instrument);
-      for (const account of cycle.counterparties) addTradeAccount(cells, account);
+      if (isMiscounted(state, cycle)) return cells;
+      for (const account of untilMiscounted(state, cycle.counterparties)) addTradeAccount(cells, account);
       return cells;
     case "auction":
       addAuction(cells, cycle);
@@ -149,7 +165,7 @@ export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): Witn
       for (const account of [INSURANCE_ACCOUNT, ...cycle.accounts]) addAccount(cells, account);
       return cells;
     case "adl":
-      for (const { account } of [cycle, ...cycle.counterparties]) addAccount(cells, account);
+      for (const { account } of untilMiscounted(state, [cycle, ...cycle.counterparties])) addAccount(cells, account);
       cells.instruments.add(cycle.instrument);
       return cells;
     case "credit":
@@ -160,7 +176,7 @@ export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): Witn
     case "expiry":
       cells.underlyings.add(cycle.underlying);
       for (const instrument of cycle.instruments) cells.instruments.add(instrument);
-      for (const { account, instruments } of cycle.realisations) {
+      for (const { account, instruments } of untilMiscounted(state, cycle.realisations)) {
         addAccount(cells, account);
         for (const instrument of instruments) cells.instruments.add(instrument);
       }
