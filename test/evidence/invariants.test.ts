@@ -10,8 +10,8 @@ import { addCounts, EvidenceRun, type UnitRecord } from "./run.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const run = new EvidenceRun(20_261_122);
-/** 512 sequences a suite, as in the profile ci of foundry.toml, in parts that can be stopped between. */
-const UNITS = run.isLong ? 32 : 1;
+/** 256 sequences a suite, in parts that can be stopped between. */
+const UNITS = run.isLong ? 16 : 1;
 const RUNS_PER_UNIT = run.isLong ? 16 : 2;
 const DEPTH = run.isLong ? 256 : 24;
 /** forge may write there (foundry.toml). */
