@@ -26,8 +26,10 @@ export interface BlobRequest {
 export interface BlobReader {
   /** @throws ChainError BLOB_UNREADABLE */
   read(request: BlobRequest): Promise<Uint8Array>;
-  /** Keeps a blob of one's own. */
+  /** Keeps a blob of one's own. @throws the error of the file system */
   keep(versionedHash: Hex, blob: Uint8Array): Promise<void>;
+  /** Why the last blob that was read could not be archived; reading goes on without. */
+  readonly archiveFailure: string | null;
 }
 
 type Rpc = (method: string, params: unknown[]) => Promise<unknown>;
@@ -47,6 +49,7 @@ async function versionedHashOfBlob(blob: Uint8Array): Promise<Hex | null> {
 }
 
 class VerifyingBlobReader implements BlobReader {
+  archiveFailure: string | null = null;
   readonly #rpc: Rpc;
   readonly #options: BlobOptions;
   readonly #kept = new Map<Hex, Uint8Array>();
@@ -63,7 +66,16 @@ class VerifyingBlobReader implements BlobReader {
     if (kept !== undefined) return kept;
     const archived = await this.#archived(versionedHash);
     const blob = archived ?? (await this.#asked(request));
-    if (archived === null) await this.#archive(versionedHash, blob);
+    if (archived === null) {
+      await this.#archive(versionedHash, blob).then(
+        () => {
+          this.archiveFailure = null;
+        },
+        (error: Error) => {
+          this.archiveFailure = error.message;
+        },
+      );
+    }
     this.#remember(versionedHash, blob);
     return blob;
   }

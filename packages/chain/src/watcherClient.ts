@@ -39,6 +39,8 @@ export interface WatchStatus extends WatcherVerdict {
   resumedAt: number;
   /** Why the last checkpoint could not be kept; the watch goes on without it. */
   checkpointFailure: string | null;
+  /** Why the last blob could not be archived. */
+  archiveFailure: string | null;
 }
 
 export interface WatcherClient {
@@ -343,6 +345,7 @@ class L1Watcher implements WatcherClient {
       restarts: this.#restarts,
       resumedAt: this.#resumedAt,
       checkpointFailure: this.#checkpointFailure,
+      archiveFailure: client.blobs.archiveFailure,
     };
   }
 }

@@ -344,6 +344,16 @@ describe("blobs are read", () => {
     await expect(createBlobReader(async () => null).read(request())).rejects.toThrow("does not have it");
   });
 
+  test("without an archive that can be written, and says so", async () => {
+    const file = join(folder, "no-folder");
+    writeFileSync(file, "");
+    const reader = createBlobReader(async () => bytesToHex(blob), { archivePath: file });
+    expect(reader.archiveFailure).toBeNull();
+    expect(await reader.read(request())).toEqual(blob);
+    expect(reader.archiveFailure).toContain("EEXIST");
+    rmSync(file);
+  });
+
   test("from the archive, once it was read; a changed file is asked for anew", async () => {
     const fromNode = createBlobReader(async () => bytesToHex(blob), { archivePath: folder });
     expect(await fromNode.read(request())).toEqual(blob);

@@ -97,8 +97,11 @@ async function challengerOf(
 
 function statusLines(status: WatchStatus): string[] {
   const dropped = status.batchesDropped === 0 ? "" : `, ${status.batchesDropped} wrong batches dropped`;
-  const { checkpointFailure } = status;
-  const kept = checkpointFailure === null ? [] : [`no checkpoint is kept: ${checkpointFailure}`];
+  const { checkpointFailure, archiveFailure } = status;
+  const kept = [
+    ...(checkpointFailure === null ? [] : [`no checkpoint is kept: ${checkpointFailure}`]),
+    ...(archiveFailure === null ? [] : [`no blob is archived: ${archiveFailure}`]),
+  ];
   if (status.fault === null) return [`${progressLine(status)}${dropped}`, ...kept];
   const challenge = status.challenge === null ? [] : [reportLine(status.challenge)];
   return [`FAULT ${describeFault(status.fault)}`, ...challenge];
