@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const benchDirectory = dirname(fileURLToPath(import.meta.url));
 const rootDirectory = join(benchDirectory, "..");
 // Files that are no benchmark of their own.
-const SHARED = new Set(["rows"]);
+const SHARED = new Set(["rows", "fills", "watcherProcess"]);
 
 const names = readdirSync(benchDirectory)
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))

@@ -17,6 +17,8 @@ const PARTS = [
   ["generated Solidity vectors", "tools/generate-solidity-vectors.mjs", ["--check"]],
   ["generated bindings", "tools/generate-bindings.mjs", ["--check"]],
   ["solidity format", "tools/forge.mjs", ["fmt", "--check"]],
+  ["gas and code sizes", "tools/gas-report.mjs", ["--check"]],
+  ["costs page", "tools/costs-report.mjs", ["--check"]],
   ["long runs", "tools/check.mjs", ["--long-runs"]],
 ];
 

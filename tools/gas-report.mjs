@@ -1,7 +1,7 @@
 // Runs the gas tests in isolation (each measured call is a transaction of its own: base cost, calldata and its floor
-// included) and writes contracts/gas.md. `--check` compares exactly: the numbers are deterministic.
+// included) and writes contracts/gas.md, with the sizes of the contracts' code. `--check` compares exactly: the numbers are deterministic.
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dropIncompleteCache, forgePath, root } from "./forge.mjs";
 
@@ -10,20 +10,57 @@ const RECORDED = join(root, "contracts/cache/gas/gas.json");
 const RECORDED_PRICING = join(root, "contracts/cache/gas/pricing.json");
 const OUTPUT = join(root, "contracts/gas.md");
 const TRANSACTION_GAS_MAX = 2 ** 24;
+const ARTIFACTS = join(root, "contracts/out");
+/** EIP-170. */
+const CODE_BYTES_MAX = 24_576;
+/** Libraries of internal functions alone have no code of their own but this stub. */
+const LIBRARY_STUB_BYTES = 64;
+
+function forge(args) {
+  const run = spawnSync(forgePath(), args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
+  if (run.status === 0) return;
+  process.stderr.write(`${run.stdout}${run.stderr}`);
+  throw new Error(`forge ${args[0]} failed`, { cause: run.error });
+}
 
 function measure() {
   for (const file of [RECORDED, RECORDED_PRICING]) rmSync(file, { force: true });
   dropIncompleteCache();
-  const args = ["test", "--isolate", "--gas-snapshot-emit=true", "--match-path", "contracts/test/gas/*"];
-  const run = spawnSync(forgePath(), args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
-  if (run.status !== 0) {
-    process.stderr.write(`${run.stdout}${run.stderr}`);
-    throw new Error("the gas tests failed", { cause: run.error });
-  }
+  // All of it: a run of some tests alone compiles what these need, and the sizes of the others would be missing.
+  forge(["build"]);
+  forge(["test", "--isolate", "--gas-snapshot-emit=true", "--match-path", "contracts/test/gas/*"]);
   return [RECORDED, RECORDED_PRICING].map((file) => Object.entries(JSON.parse(readFileSync(file, "utf8"))));
 }
 
-function render([rows, pricingRows]) {
+/** Bytes of every contract of ours that can be deployed; the run before compiled them. @throws Error beyond the limit */
+function codeSizes() {
+  const sizes = [];
+  const walk = (folder) => {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) walk(path);
+      else if (entry.name.endsWith(".sol")) sizes.push(...sizesOf(path));
+    }
+  };
+  walk("contracts/src");
+  const beyond = sizes.filter(([, bytes]) => bytes >= CODE_BYTES_MAX);
+  if (beyond.length > 0) throw new Error(`code beyond ${CODE_BYTES_MAX} bytes: ${beyond.join(" ")}`);
+  if (sizes.length === 0) throw new Error("forge compiled no contract");
+  return sizes.sort(([, a], [, b]) => b - a);
+}
+
+function sizesOf(source) {
+  const folder = join(ARTIFACTS, source.split("/").at(-1));
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((file) => {
+    const artifact = JSON.parse(readFileSync(join(folder, file), "utf8"));
+    const code = artifact.deployedBytecode?.object ?? "0x";
+    const bytes = (code.length - 2) / 2;
+    return bytes <= LIBRARY_STUB_BYTES ? [] : [[file.replace(/\.json$/, ""), bytes]];
+  });
+}
+
+function render([rows, pricingRows], sizes) {
   const number = (value) => Number(value).toLocaleString("en-US");
   const share = (value) => `${((100 * Number(value)) / TRANSACTION_GAS_MAX).toFixed(1)}%`;
   const lines = [
@@ -42,11 +79,17 @@ function render([rows, pricingRows]) {
     "| computation | gas |",
     "| --- | ---: |",
     ...pricingRows.map(([name, gas]) => `| ${name.replace(/^\d+ /, "")} | ${number(gas)} |`),
+    "",
+    `Code of the contracts, of ${number(CODE_BYTES_MAX)} bytes at most (EIP-170):`,
+    "",
+    "| contract | bytes | of the limit |",
+    "| --- | ---: | ---: |",
+    ...sizes.map(([name, bytes]) => `| ${name} | ${number(bytes)} | ${((100 * bytes) / CODE_BYTES_MAX).toFixed(0)}% |`),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-const rendered = render(measure());
+const rendered = render(measure(), codeSizes());
 if (process.argv.includes("--check")) {
   if (readFileSync(OUTPUT, "utf8") !== rendered) {
     process.stderr.write(`contracts/gas.md is not what the contracts use now:\n${rendered}`);

@@ -259,6 +259,7 @@ library PayloadReader {
             uint256 hasSignature = read8(legs + ENTRY_HAS_SIGNATURE);
             next += 64 * hasSignature;
             if (hasSignature > 1 || next > end) return (0, 0);
+            Weights.addEntry(weights);
             for (uint256 leg = offset + 1; leg < legs; leg += TRADE_LEG_BYTES) {
                 // −2^15
                 if (read(leg + 3, 2) == 0x8000) return (0, 0);

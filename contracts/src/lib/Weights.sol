@@ -52,7 +52,8 @@ library Weights {
     /// behind the directory end below 2^17 bytes.
     function addInstrument(Trade memory weights, uint256 instrument) internal pure {
         unchecked {
-            if (weights.instruments >= SET_MAX) return;
+            // Beyond the limit whatever follows.
+            if (weights.instruments >= SET_MAX || weights.root > Limits.CYCLE_WEIGHT_MAX) return;
             uint256 set = weights.set;
             uint256 entry = set + 2 * (instrument >> SET_BITS);
             uint256 place;
@@ -75,14 +76,21 @@ library Weights {
         }
     }
 
+    function addEntry(Trade memory weights) internal pure {
+        unchecked {
+            weights.root += RING_WITNESS;
+        }
+    }
+
+    /// @notice An account whose `entryCount` entries were added before.
     function addAccount(Trade memory weights, uint256 positionCount, uint256 entryCount, uint256 legCount)
         internal
         pure
     {
         unchecked {
-            uint256 both = account(positionCount) + entryCount * RING_WITNESS;
-            weights.root += both;
-            uint256 rule = both + margin(positionCount + legCount);
+            uint256 cell = account(positionCount);
+            weights.root += cell;
+            uint256 rule = cell + entryCount * RING_WITNESS + margin(positionCount + legCount);
             if (rule > weights.rule) weights.rule = rule;
         }
     }

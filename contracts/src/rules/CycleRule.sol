@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Cells} from "../lib/Cells.sol";
+import {Limits} from "../lib/Limits.sol";
 import {Parameters, ParameterReader} from "../lib/ParameterStore.sol";
 import {PayloadReader} from "../lib/PayloadReader.sol";
 import {RejectionCodes} from "../lib/RejectionCodes.sol";
@@ -83,6 +84,8 @@ abstract contract CycleRule is ICycleRule {
         if (!isKnown) return (RejectionCodes.MALFORMED, 0);
         if (payloadKind != kind()) revert KindMismatch(payloadKind);
         run.length = payload.length;
+        // Ahead of the body: no transaction has gas to read one that is as long as a whole batch.
+        if (payload.length > Limits.CYCLE_BYTES_MAX) return (RejectionCodes.LIMIT_EXCEEDED, 0);
         return _decode(run);
     }
 

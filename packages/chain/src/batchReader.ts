@@ -66,7 +66,10 @@ export async function readBatchEvents(
       }
       if (number !== batches.length + 1) {
         const context = { number, expected: batches.length + 1 };
-        throw new ChainError("L1_INCONSISTENT", `the L1 lists batch ${number} after ${batches.length}`, { context });
+        throw new ChainError("L1_INCONSISTENT", `the L1 lists batch ${number} after ${batches.length}`, {
+          context,
+          retryable: true,
+        });
       }
       batches.push({
         number,

@@ -9,14 +9,18 @@ import { disputeAbi } from "./generated/dispute.ts";
 
 /** Cap of the protocol on one transaction (EIP-7825). */
 export const TRANSACTION_GAS_MAX = 2 ** 24;
+/** No challenge of any cycle within the limits needs more: test/costs measures the dearest of every kind, bonds are sized by it. */
+export const CHALLENGE_GAS_MAX = 12_000_000;
 /** What public nodes take of one transaction. */
 export const TRANSACTION_BYTES_MAX = 128 * 1024;
+/** Of a transaction beside its calldata: fees, nonce, signature, and the lengths of each. */
+const ENVELOPE_BYTES_MAX = 512;
 
 export interface PreparedChallenge {
   challenge: Challenge;
   data: Hex;
   bytes: number;
-  /** What the L1 says that it takes, with headroom; at most TRANSACTION_GAS_MAX. */
+  /** What the L1 says that it takes, with headroom; at most TRANSACTION_GAS_MAX, of which only what is used is paid. */
   gas: number;
 }
 
@@ -75,6 +79,8 @@ export function challengePhrase(challenge: Challenge): string {
 }
 
 const GAS_HEADROOM = 1.2;
+/** What others can make a conviction dearer by in between: sums of the stake registry that are paid out are stored anew. */
+const GAS_HEADROOM_LEAST = 300_000;
 const REASON_LENGTH_MAX = 200;
 
 type Probe = { convicts: true; gas: number } | { convicts: false; why: string };
@@ -105,6 +111,12 @@ export async function prepareChallenge(
   const reasons: string[] = [];
   for (const challenge of accusation.challenges()) {
     const data = challengeCalldata(challenge);
+    const bytes = (data.length - 2) / 2;
+    // A payload may lie about what its accounts hold, and the weight believes it. A node runs a call that it would not pass on.
+    if (bytes + ENVELOPE_BYTES_MAX > TRANSACTION_BYTES_MAX) {
+      reasons.push(`${challengePhrase(challenge)}: ${bytes} bytes, nodes take ${TRANSACTION_BYTES_MAX}`);
+      continue;
+    }
     const answer = await probe(client, deployment, sender, data);
     if (!answer.convicts) {
       reasons.push(`${challengePhrase(challenge)}: ${answer.why}`);
@@ -116,8 +128,8 @@ export async function prepareChallenge(
       );
       continue;
     }
-    const gas = Math.min(Math.ceil(answer.gas * GAS_HEADROOM), TRANSACTION_GAS_MAX);
-    return { ok: true, prepared: { challenge, data, bytes: (data.length - 2) / 2, gas } };
+    const roomy = Math.max(Math.ceil(answer.gas * GAS_HEADROOM), answer.gas + GAS_HEADROOM_LEAST);
+    return { ok: true, prepared: { challenge, data, bytes, gas: Math.min(roomy, TRANSACTION_GAS_MAX) } };
   }
   return { ok: false, why: reasons.join("; ") };
 }

@@ -130,7 +130,10 @@ export async function readExistingBlock(client: L1Client, at: number | L1BlockTa
   return block;
 }
 
-/** Calls `read` for consecutive ranges of blocks, so that no node refuses a range as too large. */
+/**
+ * Calls `read` for consecutive ranges of blocks. A node may refuse a range for its length or for what it holds, and anybody can fill
+ * blocks: a refused range is read in halves. `read` keeps nothing of a range that was refused.
+ */
 export async function eachBlockRange(
   fromBlock: number,
   toBlock: number,
@@ -138,6 +141,21 @@ export async function eachBlockRange(
 ): Promise<void> {
   for (let from = BigInt(fromBlock); from <= BigInt(toBlock); from += LOG_RANGE_BLOCKS) {
     const last = from + LOG_RANGE_BLOCKS - 1n;
-    await read(from, last < BigInt(toBlock) ? last : BigInt(toBlock));
+    await readHalving(from, last < BigInt(toBlock) ? last : BigInt(toBlock), read);
   }
+}
+
+async function readHalving(
+  from: bigint,
+  to: bigint,
+  read: (fromBlock: bigint, toBlock: bigint) => Promise<void>,
+): Promise<void> {
+  try {
+    return await read(from, to);
+  } catch (error) {
+    if (!(error instanceof ChainError) || error.code !== "L1_REFUSED" || from >= to) throw error;
+  }
+  const middle = (from + to) / 2n;
+  await readHalving(from, middle, read);
+  await readHalving(middle + 1n, to, read);
 }

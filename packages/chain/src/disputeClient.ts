@@ -5,7 +5,7 @@ import { bytesToHex } from "@tidemark/num";
 import type { Accusation } from "@tidemark/settlement";
 import { type Address, encodeFunctionData, type Hex, type LocalAccount, parseAbiItem, zeroAddress } from "viem";
 import { readFinalisableAt } from "./affirmationClient.ts";
-import { challengePhrase, type PreparedChallenge, prepareChallenge } from "./challengeCall.ts";
+import { challengePhrase, type PreparedChallenge, prepareChallenge, TRANSACTION_GAS_MAX } from "./challengeCall.ts";
 import { eachBlockRange, type L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { l1Call } from "./errors.ts";
@@ -97,8 +97,9 @@ const REGISTER_GAS_PER_BYTE = 300;
 const PPM = 1_000_000n;
 /** The full cap is reached when a quarter of the time is left. */
 const FULL_CAP_AT_PPM = 750_000n;
-/** The chain refuses a challenge that was asked for before: that many times, and something else is wrong. */
+/** The chain refuses a challenge that was asked for before: that many times, and something else is wrong. Then it is tried less often. */
 const REVERTS_MAX = 8;
+const REVERTS_PAUSE_BLOCKS = 8;
 
 /** Cap for gas when `elapsedPpm` of the time from posting to finality is over. */
 export function feeCapWeiPerGas(fees: ChallengeFeePolicy, elapsedPpm: bigint): bigint {
@@ -143,6 +144,8 @@ class OutboxDisputeClient implements DisputeClient {
   readonly #outbox: TransactionOutbox;
   /** Of parameter sets that the L1 was seen to hold. */
   readonly #storedHashes = new Set<Hash>();
+  /** The batch at fault: what its challenge waits for is as urgent as the challenge. */
+  #pursued: Target | null = null;
 
   constructor(options: DisputeClientOptions) {
     const { client, account, path } = options;
@@ -178,10 +181,18 @@ class OutboxDisputeClient implements DisputeClient {
       if (standing.state === "gone" || standing.state === "frozen") gone.push(intent);
       else elapsedPpm = max(elapsedPpm, await this.#elapsedPpm(standing));
     }
+    if (this.#pursued !== null) {
+      const standing = await this.#standing(this.#pursued.number, this.#pursued.batchHash);
+      if (standing.state === "gone" || standing.state === "frozen") this.#pursued = null;
+      else elapsedPpm = max(elapsedPpm, await this.#elapsedPpm(standing));
+    }
     this.#outbox.setFeeCap(feeCapWeiPerGas(this.#fees, elapsedPpm));
-    await this.#outbox.tick();
-    // What the round found in a block needs no taking back.
-    for (const { id } of gone) await this.#outbox.cancel(id);
+    try {
+      await this.#outbox.tick();
+    } finally {
+      // What the round found in a block needs no taking back. What nodes refuse must give its nonce to what comes after it.
+      for (const { id } of gone) await this.#outbox.cancel(id);
+    }
   }
 
   async #standing(number: number, batchHash: Hex): Promise<Standing> {
@@ -253,6 +264,7 @@ class OutboxDisputeClient implements DisputeClient {
     if (standing.state === "frozen") {
       return report("convicted late", `batch ${number} was final when it was convicted: the custody is frozen`);
     }
+    this.#pursued = target;
     const sent = this.#waiting().find((one) => one.number === number && one.batchHash === batchHash);
     if (sent !== undefined) return report("sent", sentPhrase(sent.intent));
     return this.#send(target, accusation, standing, report);
@@ -265,8 +277,14 @@ class OutboxDisputeClient implements DisputeClient {
     report: (step: ChallengeStep, detail: string, prepared?: PreparedChallenge | null) => ChallengeReport,
   ): Promise<ChallengeReport> {
     const { client, deployment } = this.#options;
-    const { id, reverted } = this.#freeId(target);
-    if (reverted > REVERTS_MAX) return report("held", `${reverted} challenges of this batch were reverted by the L1`);
+    const { id, reverted, revertedAt } = this.#freeId(target);
+    const block = await l1Call("latest block", () => client.getBlock());
+    if (reverted > REVERTS_MAX && Number(block.number) < revertedAt + REVERTS_PAUSE_BLOCKS) {
+      return report("held", `${reverted} challenges of this batch were reverted by the L1, the next follows later`);
+    }
+    // Ahead of the parameters: they are paid for by the same cap.
+    const cap = feeCapWeiPerGas(this.#fees, await this.#elapsedPpm(standing));
+    this.#outbox.setFeeCap(cap);
     if (!(await this.ensureParameters(accusation.parameters))) {
       return report("held", "the parameters in force are on their way to the L1");
     }
@@ -280,15 +298,15 @@ class OutboxDisputeClient implements DisputeClient {
       return isOpen ? report("unprovable", preparation.why) : this.pursue(target, accusation);
     }
     const { prepared } = preparation;
-    const cap = feeCapWeiPerGas(this.#fees, await this.#elapsedPpm(standing));
-    const block = await l1Call("latest block", () => client.getBlock());
     const baseFee = block.baseFeePerGas ?? 0n;
     const balance = await l1Call("balance", () => client.getBalance({ address: this.address }));
     const costWei = BigInt(prepared.gas) * (2n * baseFee + this.#fees.tipWeiPerGas);
     if (balance < costWei) {
       return report("held", `${this.address} has ${balance} wei, the challenge may cost ${costWei}`, prepared);
     }
-    this.#outbox.setFeeCap(cap);
+    // One that was reverted may have had too little gas: what is not used is not paid for.
+    const mostWei = BigInt(TRANSACTION_GAS_MAX) * (2n * baseFee + this.#fees.tipWeiPerGas);
+    if (reverted > 0 && balance >= mostWei) prepared.gas = TRANSACTION_GAS_MAX;
     const request = { to: deployment.dispute, data: prepared.data, valueWei: "0", gas: String(prepared.gas) };
     const intent = await this.#outbox.submit(id, request);
     const what = `${challengePhrase(prepared.challenge)}, ${prepared.gas} gas at most, ${prepared.bytes} bytes`;
@@ -325,14 +343,20 @@ class OutboxDisputeClient implements DisputeClient {
     }
   }
 
-  /** The series of challenges of one batch: earlier ones were included, or taken back because it was gone for a while. */
-  #freeId(target: Target): { id: string; reverted: number } {
-    let reverted = 0;
+  /**
+   * The series of challenges of one batch: earlier ones were included, or taken back because it was gone for a while. Only what was
+   * reverted since the batch was posted counts: the same batch may be posted again and again, and each time be convicted by others.
+   */
+  #freeId(target: Target): { id: string; reverted: number; revertedAt: number } {
+    let [reverted, revertedAt] = [0, 0];
     for (let attempt = 0; ; attempt++) {
       const id = `challenge/${target.number}/${target.batchHash}/${attempt}`;
       const known = this.#outbox.intent(id);
-      if (known === undefined) return { id, reverted };
-      if (known.inclusion?.reverted === true) reverted++;
+      if (known === undefined) return { id, reverted, revertedAt };
+      const { inclusion } = known;
+      if (inclusion?.reverted !== true || inclusion.blockNumber < target.blockNumber) continue;
+      reverted++;
+      revertedAt = Math.max(revertedAt, inclusion.blockNumber);
     }
   }
 }

@@ -22,7 +22,8 @@ export type ChainErrorCode =
   | "TRANSACTION_TIMEOUT"
   | "NOT_AFFIRMABLE"
   | "BATCH_GONE"
-  | "BLOB_UNREADABLE";
+  | "BLOB_UNREADABLE"
+  | "TERMS_TOO_SMALL";
 
 export type ChainErrorContext = Readonly<Record<string, string | number | boolean | null>>;
 

@@ -30,6 +30,7 @@ export * from "./kzg.ts";
 export * from "./proposer.ts";
 export * from "./reorgTracker.ts";
 export * from "./stakeClient.ts";
+export * from "./termsCheck.ts";
 export * from "./transact.ts";
 export * from "./transactionOutbox.ts";
 export * from "./watcherClient.ts";

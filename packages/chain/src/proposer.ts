@@ -16,7 +16,7 @@ import { createChainPort, type PostedSummary } from "./chainPort.ts";
 import type { L1Client } from "./clients.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError, l1Call } from "./errors.ts";
-import { batchChainAbi } from "./generated/contracts.ts";
+import { batchChainAbi, custodyAbi } from "./generated/contracts.ts";
 import { loadKzg, versionedHashOf } from "./kzg.ts";
 import { type FeePolicy, openTransactionOutbox } from "./transactionOutbox.ts";
 
@@ -48,6 +48,8 @@ export interface ProposerStatus {
   batchesFinal: number;
   /** A batch of other cycles than ours: the proposer waits until it is dropped. */
   foreign: { number: number; detail: string } | null;
+  /** The custody is frozen: nothing is posted any more. What was posted still becomes final, or is dropped. */
+  frozen: boolean;
   /** Whether the next batch is ours to post. */
   hasTurn: boolean;
   inFlight: number;
@@ -144,6 +146,7 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
   const carry: BatchCarrier = (batch) =>
     kzg === null ? batch : inBlob(batch, versionedHashOf(kzg.commitmentOf(packBlob(batch.data))));
   const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
+  const custody = { address: deployment.custody, abi: custodyAbi } as const;
   const bondWei = await l1Call("bond", () => client.readContract({ ...chain, functionName: "bondWei" }));
   const outbox = openTransactionOutbox({
     client,
@@ -160,7 +163,9 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
     const view = await port.view();
     removedByReorg += port.outboxReport?.removedByReorg.length ?? 0;
     feeBumps += port.outboxReport?.bumped ?? 0;
-    const closed = await source.read(view.tip.nextCycle, cyclesWanted(view, policy));
+    // Asked in every round: a reorg takes a freeze back.
+    const frozen = await l1Call("custody", () => client.readContract({ ...custody, functionName: "frozen" }));
+    const closed = frozen ? [] : await source.read(view.tip.nextCycle, cyclesWanted(view, policy));
     const plan = planProposer(view, closed, policy, deployment.parameters.domain, flush, carry);
     for (const { batch, cycles } of plan.posts) {
       // Kept before it is sent: L1 nodes forget blobs.
@@ -178,6 +183,7 @@ export async function createProposer(options: ProposerOptions): Promise<Proposer
       batchesPosted: posted.length,
       batchesFinal: lastFinal,
       foreign: view.foreign,
+      frozen,
       hasTurn: view.turns > 0,
       inFlight: view.inFlight + plan.posts.length,
       cyclesClosed: await source.count(),

@@ -3,9 +3,16 @@
 import type { LedgerState } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import { type InsuranceWitness, insuranceWitness } from "@tidemark/settlement";
-import { type Address, encodeFunctionData, type Hex, type LocalAccount } from "viem";
+import {
+  type Address,
+  BaseError,
+  ContractFunctionRevertedError,
+  encodeFunctionData,
+  type Hex,
+  type LocalAccount,
+} from "viem";
 import type { L1Client } from "./clients.ts";
-import { l1Call } from "./errors.ts";
+import { l1Call, l1Error } from "./errors.ts";
 import { testUsdcAbi } from "./generated/contracts.ts";
 import { insurancePoolAbi, stakeRegistryAbi } from "./generated/stake.ts";
 import { type Call, transactAll, type WaitOptions } from "./transact.ts";
@@ -87,6 +94,8 @@ export interface PoolClient {
   cover(sender: LocalAccount, batchNumber: number, state: LedgerState): Promise<void>;
   /** Stops redemptions because of a batch that is not final. */
   hold(sender: LocalAccount, batchNumber: number, state: LedgerState): Promise<void>;
+  /** False where the pool has paid for the state's bad debt before. */
+  isUncovered(how: "cover" | "hold", batchNumber: number, state: LedgerState): Promise<boolean>;
   status(holder: Address): Promise<PoolStatus>;
 }
 
@@ -252,6 +261,21 @@ export function createPoolClient(client: L1Client, contracts: StakeContracts, op
       const args = [BigInt(batchNumber), witnessArgument(insuranceWitness(state))] as const;
       const data = encodeFunctionData({ abi, functionName: "holdForShortfall", args });
       return send([call(sender, `hold for batch ${batchNumber}`, data, COVER_GAS)]);
+    },
+    async isUncovered(how, batchNumber, state) {
+      const args = [BigInt(batchNumber), witnessArgument(insuranceWitness(state))] as const;
+      const functionName = how === "cover" ? "coverShortfall" : "holdForShortfall";
+      try {
+        await client.simulateContract({ ...pool, functionName, args });
+        return true;
+      } catch (error) {
+        const reverted =
+          error instanceof BaseError ? error.walk((e) => e instanceof ContractFunctionRevertedError) : null;
+        const isPaid =
+          reverted instanceof ContractFunctionRevertedError && reverted.data?.errorName === "NothingToCover";
+        if (isPaid) return false;
+        throw l1Error(`${functionName} of batch ${batchNumber}`, error);
+      }
     },
     status: (holder) => readPoolStatus(client, pool, holder),
   };

@@ -147,16 +147,23 @@ class DurableOutbox implements TransactionOutbox {
       bumped: 0,
       feeCapped: 0,
     };
+    // What one is refused for says nothing of the others: they have their round before it is told.
+    let refusal: { error: unknown } | null = null;
     for (const intent of this.#store.unsettled()) {
       await this.#refreshInclusion(intent, nonce, report);
       if (intent.inclusion === null) {
         report.waiting++;
-        if (intent.nonce >= nonce) await this.#resend(intent, head, report);
+        try {
+          if (intent.nonce >= nonce) await this.#resend(intent, head, report);
+        } catch (error) {
+          refusal ??= { error };
+        }
         continue;
       }
       if (intent.inclusion.blockNumber <= finalised.number) this.#settle(intent);
       else report.included++;
     }
+    if (refusal !== null) throw refusal.error;
     return report;
   }
 
@@ -253,8 +260,12 @@ class DurableOutbox implements TransactionOutbox {
     const leastTip = last === undefined ? 0n : bumped(BigInt(last.maxPriorityFeePerGas));
     const tip = leastTip > this.#fees.tipWeiPerGas ? leastTip : this.#fees.tipWeiPerGas;
     const wanted = 2n * head.baseFeePerGas + tip;
-    const maxFeePerGas = wanted > least ? wanted : least;
-    if (maxFeePerGas > this.#fees.maxFeeCapWeiPerGas) {
+    const cap = this.#fees.maxFeeCapWeiPerGas;
+    let maxFeePerGas = wanted > least ? wanted : least;
+    // Twice the base fee is comfort; what one block can raise it to is enough to be included.
+    const enough = bumpedCeil(head.baseFeePerGas) + tip;
+    if (maxFeePerGas > cap && cap >= least && cap >= enough) maxFeePerGas = cap;
+    if (maxFeePerGas > cap) {
       if (report !== undefined) report.feeCapped++;
       return;
     }

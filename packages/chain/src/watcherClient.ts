@@ -19,7 +19,7 @@ import type { Deployment } from "./deployment.ts";
 import { checkDeployment } from "./deploymentCheck.ts";
 import type { ChallengeReport, DisputeClient } from "./disputeClient.ts";
 import { ChainError, l1Call } from "./errors.ts";
-import { batchChainAbi } from "./generated/contracts.ts";
+import { batchChainAbi, custodyAbi } from "./generated/contracts.ts";
 import { readQueueEntries } from "./inboundReader.ts";
 import { deferredKzg } from "./kzg.ts";
 import { type RunOptions, runRounds } from "./proposer.ts";
@@ -136,11 +136,18 @@ class L1Watcher implements WatcherClient {
   async tick(): Promise<WatchStatus> {
     const { client, dispute } = this.#options;
     // First of all what was sent in this life or an earlier one: re-execution may take longer than a window.
-    await dispute?.tick();
+    let refusal: { error: unknown } | null = null;
+    try {
+      await dispute?.tick();
+    } catch (error) {
+      // Whatever keeps a transaction from the L1 must not keep the watcher from looking.
+      refusal = { error };
+    }
     const head = await readExistingBlock(client, "latest");
     if (this.#comparison.core.verdict().fault?.what !== "queue") await this.#scan(head);
     if (this.#comparison.core.verdict().fault === null) await this.#compareNext();
     await this.#challenge();
+    if (refusal !== null) throw refusal.error;
     return this.#status(head);
   }
 
@@ -230,9 +237,12 @@ class L1Watcher implements WatcherClient {
         retryable: true,
       });
     }
+    await this.#requireWhole(continues ? this.#comparison.queue.length + entries.length : entries.length, events, head);
     if (scanned === null) {
       await this.#begin(events);
-    } else if (!continues && this.#contradicts(entries, events)) {
+    } else if (continues) {
+      if (!this.#holdsTip(events)) return this.#forgetAll();
+    } else if (this.#contradicts(entries, events)) {
       await this.#begin(events);
       this.#restarts++;
     }
@@ -243,6 +253,50 @@ class L1Watcher implements WatcherClient {
     comparison.scanned = head;
     this.#forgetDropped();
     comparison.core.addQueueEntries(fresh);
+  }
+
+  /** The next round reads everything anew. */
+  #forgetAll(): void {
+    const { deployment, ports } = this.#options;
+    this.#comparison = freshComparison(deployment, ports);
+    this.#restarts++;
+  }
+
+  /** Whether the batch compared last is still the L1's: contracts that judge otherwise than this watcher may have dropped it. */
+  #holdsTip(events: readonly BatchEvent[]): boolean {
+    const { number, batchHash } = this.#comparison.core.tip;
+    return number === 0 || events[number - 1]?.batchHash === batchHash;
+  }
+
+  /**
+   * A node of several behind one address may be behind the one that named the head: it leaves out what it does not have yet, and
+   * says nothing. @throws ChainError L1_INCONSISTENT when the contracts hold more than the node listed, or less.
+   */
+  async #requireWhole(entries: number, events: readonly BatchEvent[], head: L1Block): Promise<void> {
+    const { client, deployment } = this.#options;
+    const blockNumber = BigInt(head.number);
+    const [queueLength, lastNumber] = await l1Call("length of queue and chain", () =>
+      Promise.all([
+        client.readContract({
+          address: deployment.custody,
+          abi: custodyAbi,
+          functionName: "queueLength",
+          blockNumber,
+        }),
+        client.readContract({
+          address: deployment.batchChain,
+          abi: batchChainAbi,
+          functionName: "lastNumber",
+          blockNumber,
+        }),
+      ]),
+    );
+    if (Number(queueLength) === entries && Number(lastNumber) === events.length) return;
+    const context = { block: head.number, entries, queueLength: Number(queueLength), batches: events.length };
+    throw new ChainError("L1_INCONSISTENT", "the L1 node does not list all that its contracts hold", {
+      context: { ...context, lastNumber: Number(lastNumber) },
+      retryable: true,
+    });
   }
 
   /** Whether the L1, read anew, differs from what was compared. The same content in other blocks does not. */

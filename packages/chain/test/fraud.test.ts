@@ -306,7 +306,7 @@ test("a challenge that no block took is taken back once another convicted", asyn
   const slow = await watcherOf(disputeOf(RIVAL, { fees }));
   expect((await slow.tick()).challenge).toMatchObject({ step: "sent" });
   // Nobody takes its price any more, and the node drops it from its pool.
-  await world.l1.setNextBaseFee(40_000_000_000n);
+  await world.l1.setNextBaseFee(60_000_000_000n);
   await world.mine();
   const quick = await watcherOf(disputeOf(CHALLENGER));
   expect((await quick.tick()).challenge?.detail).toContain("above the cap");

@@ -138,7 +138,7 @@ test("a base fee that jumps drops the transaction silently; it goes out again at
 
 test("above the fee cap nothing is sent until the base fee falls", async () => {
   const outbox = openOutbox({ ...FEE_POLICY_DEFAULT, maxFeeCapWeiPerGas: 20_000_000_000n });
-  await l1.setNextBaseFee(15_000_000_000n);
+  await l1.setNextBaseFee(25_000_000_000n);
   await mine();
   await outbox.submit("a", request());
   expect(await outbox.tick()).toMatchObject({ waiting: 1, sent: 0, feeCapped: 1 });

@@ -11,7 +11,7 @@ export const ExitCode = {
   environment: 3,
   /** A bug: an assertion of our own code. */
   bug: 4,
-  /** What was asked to be challenged is right. */
+  /** What was to be challenged, claimed or collected is not there: everything is right. */
   nothingWrong: 5,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
@@ -60,4 +60,11 @@ export function exitCodeOf(error: unknown): ExitCode {
 /** Stable code of an operating error; empty for others. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Which flag helps against an operating error of the layers below; empty where none does. */
+export function hintOf(code: string): string {
+  return code === "BLOB_UNREADABLE"
+    ? "name a folder that holds it (--blobs <dir>) or a beacon node that still has it (--beacon <url>)"
+    : "";
 }

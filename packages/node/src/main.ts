@@ -1,6 +1,6 @@
 // The `tidemark` command line. Flags and exit codes: docs/guides/command-line.md.
 import { Command, InvalidArgumentError, Option } from "commander";
-import { codeOf, ExitCode, exitCodeOf } from "./errors.ts";
+import { codeOf, ExitCode, exitCodeOf, hintOf } from "./errors.ts";
 import { stakeCommands } from "./stakeCommands.ts";
 
 type Flags = Record<string, unknown>;
@@ -63,6 +63,8 @@ function report(error: unknown): ExitCode {
   }
   const code = codeOf(error);
   process.stderr.write(`error ${code === "" || message.startsWith(`${code}: `) ? "" : `${code}: `}${message}\n`);
+  const hint = hintOf(code);
+  if (hint !== "") process.stderr.write(`  ${hint}\n`);
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
     process.stderr.write(`  caused by: ${cause.message.split("\n")[0] ?? ""}\n`);
   }
@@ -123,6 +125,7 @@ function verificationCommands(program: Command): void {
     .addOption(gasPriceMax())
     .addOption(json())
     .addOption(new Option("--ipc").hideHelp())
+    .addOption(new Option("--data-mode <mode>").hideHelp())
     .action((flags: Flags) => run(async () => (await import("./commands/watch.ts")).watch, flags));
   program
     .command("challenge")
@@ -233,6 +236,8 @@ function receiptCommands(program: Command): void {
     .argument("<file>", "exported receipts")
     .addOption(l1().makeOptionMandatory())
     .addOption(deployment())
+    .addOption(beacon())
+    .addOption(blobs())
     .addOption(keyFile())
     .addOption(json())
     .action((file: string, flags: Flags) => run(load("claimReceiptFile"), { ...flags, file }));
@@ -253,6 +258,11 @@ function sends(command: Command): Command {
     .requiredOption("--deployment <file>", "deployment file of the venue")
     .option("--key-file <file>", "file that holds the private key of the sender")
     .option("--development-key <label>", "instead: a key that anybody can derive, for an L1 without value");
+}
+
+/** What every command needs that re-executes the venue. */
+function readsBatches(command: Command): Command {
+  return command.addOption(beacon()).addOption(blobs());
 }
 
 function forceCommands(program: Command): void {
@@ -299,11 +309,11 @@ function escapeCommands(program: Command): void {
   sends(group.command("freeze"))
     .description("freeze a venue that missed the deadline of a forced entry")
     .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeFreeze, flags));
-  sends(group.command("register"))
+  readsBatches(sends(group.command("register")))
     .description("fix the anchor when it is time, then register everything that has not registered")
     .option("--account <number>", "this account alone", number)
     .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapeRegister, flags));
-  sends(group.command("pay"))
+  readsBatches(sends(group.command("pay")))
     .description("close the books when it is time, then pay everything that is due")
     .option("--account <number>", "this account alone", number)
     .action((flags: Flags) => run(async () => (await import("./commands/escape.ts")).escapePay, flags));
@@ -311,7 +321,7 @@ function escapeCommands(program: Command): void {
 
 const program = new Command("tidemark")
   .description(
-    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing to challenge.",
+    "A derivatives venue with asynchronous finality.\nExit codes: 0 fine, 1 a check found a difference, 2 usage, 3 environment, 4 bug, 5 nothing wrong: nothing to challenge, claim or collect.",
   )
   .version("0.1.0")
   .showHelpAfterError()
@@ -324,7 +334,8 @@ lookCommands(program);
 forceCommands(program);
 escapeCommands(program);
 receiptCommands(program);
-stakeCommands(program, run, (command) => {
+const addShared = (command: Command): void => {
   for (const option of [l1(), l1State(), deployment(), keyFile(), json()]) command.addOption(option);
-});
+};
+stakeCommands(program, run, addShared, readsBatches);
 await program.parseAsync();

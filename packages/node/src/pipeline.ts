@@ -41,7 +41,7 @@ export async function openVenue(config: Config, tell: (line: string) => void): P
   tell(`L1 at ${l1.embedded.url}, chain ${l1.embedded.chainId}`);
 
   // 3. The contracts and the parameters.
-  const deployment = await openContracts(config, folder, l1, source.seed);
+  const deployment = await openContracts(config, folder, l1, source.seed, tell);
   const { parameters } = deployment;
   tell(`custody ${deployment.custody}, batch chain ${deployment.batchChain}, genesis ${deployment.genesisRoot}`);
 

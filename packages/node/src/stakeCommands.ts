@@ -4,7 +4,7 @@ import type { ExitCode } from "./errors.ts";
 
 type Flags = Record<string, unknown>;
 type Handler = (flags: Flags) => Promise<ExitCode>;
-type AddShared = (command: Command) => void;
+type AddFlags = (command: Command) => void;
 type Run = (load: () => Promise<Handler>, flags: Flags) => Promise<void>;
 
 interface Action {
@@ -13,6 +13,8 @@ interface Action {
   /** As commander writes them: `<needed>`, `[left out]`. */
   argument?: { name: string; key: string; description: string };
   options?: readonly Option[];
+  /** Re-executes the venue: takes the flags that say where blobs are. */
+  readsBatches?: true;
   load: () => Promise<Handler>;
 }
 
@@ -77,11 +79,13 @@ const POOL_ACTIONS: readonly Action[] = [
   {
     name: "cover",
     description: "re-execute the venue up to its last final batch and have the pool pay its uncovered bad debt",
+    readsBatches: true,
     load: async () => (await poolModule()).poolCover,
   },
   {
     name: "hold",
     description: "re-execute everything posted and stop redemptions while bad debt that it shows is not covered",
+    readsBatches: true,
     load: async () => (await poolModule()).poolHold,
   },
   {
@@ -92,11 +96,18 @@ const POOL_ACTIONS: readonly Action[] = [
   },
 ];
 
-function addActions(parent: Command, actions: readonly Action[], run: Run, addShared: AddShared): void {
-  for (const { name, description, argument, options = [], load } of actions) {
+function addActions(
+  parent: Command,
+  actions: readonly Action[],
+  run: Run,
+  addShared: AddFlags,
+  addReading: AddFlags,
+): void {
+  for (const { name, description, argument, options = [], readsBatches, load } of actions) {
     const command = parent.command(name).description(description);
     if (argument !== undefined) command.argument(argument.name, argument.description);
     addShared(command);
+    if (readsBatches === true) addReading(command);
     for (const option of options) command.addOption(option);
     command.action((...given: unknown[]) => {
       const flags = given[argument === undefined ? 0 : 1] as Flags;
@@ -105,10 +116,10 @@ function addActions(parent: Command, actions: readonly Action[], run: Run, addSh
   }
 }
 
-/** `addShared` adds the flags that say which venue, which L1 and which key. */
-export function stakeCommands(program: Command, run: Run, addShared: AddShared): void {
+/** `addShared` adds the flags that say which venue, which L1 and which key; `addReading` those of what reads batches. */
+export function stakeCommands(program: Command, run: Run, addShared: AddFlags, addReading: AddFlags): void {
   const stake = program.command("stake").description("stake of a proposer or of the sequencer");
-  addActions(stake, STAKE_ACTIONS, run, addShared);
+  addActions(stake, STAKE_ACTIONS, run, addShared, addReading);
   const pool = program.command("pool").description("shares of the insurance pool");
-  addActions(pool, POOL_ACTIONS, run, addShared);
+  addActions(pool, POOL_ACTIONS, run, addShared, addReading);
 }

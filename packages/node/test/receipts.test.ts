@@ -6,158 +6,28 @@ import { join } from "node:path";
 import {
   batchChainAbi,
   developmentAccount,
-  developmentKey,
   l1Call,
   receiptCourtAbi,
   stakeRegistryAbi,
   testUsdcAbi,
 } from "@tidemark/chain";
-import {
-  type Command,
-  type CycleRecord,
-  Engine,
-  type EngineOptions,
-  type OrderRequest,
-  silentSink,
-} from "@tidemark/engine";
-import {
-  applyPayload,
-  CycleKind,
-  domainSeparator,
-  type Hash,
-  LedgerState,
-  type Order,
-  orderHash,
-  reportHash,
-} from "@tidemark/ledger";
-import { bytesToHex, hexToBytes } from "@tidemark/num";
-import { type CycleSource, encodeWitness, receiptCells, type SourceCycle } from "@tidemark/settlement";
+import { applyPayload, type Hash, LedgerState } from "@tidemark/ledger";
+import { encodeWitness, receiptCells } from "@tidemark/settlement";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { signatures } from "../../chain/test/support/venue.ts";
-import { createWorld, type Trader, type World } from "../../chain/test/support/world.ts";
+import { createWorld, type World } from "../../chain/test/support/world.ts";
 import { claimedBefore, collectDamages, judgeAtCourt, readCourt, sendClaims } from "../src/receipts/court.ts";
-import { ReceiptDesk } from "../src/receipts/desk.ts";
-import { Exposure } from "../src/receipts/exposure.ts";
 import { readReceiptFile, writeReceiptFile } from "../src/receipts/file.ts";
 import { fillStake } from "../src/receipts/stake.ts";
 import { ReceiptStore, type SignedReceipt } from "../src/receipts/store.ts";
 import { type ReceiptReport, verifyReceipts } from "../src/receipts/verify.ts";
 import { signer } from "../src/signatures/signer.ts";
+import { as, TwoFaces } from "./twoFaces.ts";
 
-const ORACLES = ["oracle 0", "oracle 1"];
 const PRICE = 500_000;
 const TICK_VALUE = 10;
-const INDEX_MICRO_USD = 50_000_000_000;
 const HOUR_SECONDS = 3_600;
 const BURN = "0x000000000000000000000000000000000000dEaD";
-
-/** The engine takes plain numbers: it checks them. */
-const as = <Branded>(value: number): Branded => value as Branded;
-
-/** The promised history and the one that reaches the L1. */
-class TwoFaces implements CycleSource {
-  readonly promised: Engine;
-  readonly settled: Engine;
-  readonly desk: ReceiptDesk;
-  readonly cycles: SourceCycle[] = [];
-  readonly #separator: Uint8Array;
-  #sequence = 0;
-  #nonce = 0;
-
-  constructor(world: World, folder: string) {
-    const { parameters } = world.deployment;
-    const options: EngineOptions = {
-      parameters,
-      signatures: signer,
-      config: { cycleAgeMsMax: 60_000, rowsFor: "listed" },
-    };
-    this.promised = Engine.create(options);
-    this.settled = Engine.create(options);
-    this.#separator = domainSeparator(parameters);
-    this.desk = new ReceiptDesk({
-      folder,
-      parameters,
-      ledger: () => this.promised.ledger,
-      signer,
-      privateKey: hexToBytes(developmentKey("proposer")),
-      exposure: new Exposure({ notionalPerStake: 10, readStake: async () => 10n ** 15n }),
-      onFailure: (error) => {
-        throw error;
-      },
-    });
-  }
-
-  count(): number {
-    return this.cycles.length;
-  }
-  read(first: number, most: number): readonly SourceCycle[] {
-    return this.cycles.slice(first, first + most);
-  }
-
-  /** What a client sends; `leaveOut` keeps it from the history that settles. */
-  submit(command: Command, leaveOut = false): void {
-    this.#sequence++;
-    this.desk.begin(this.#sequence, command);
-    const answer = this.promised.apply(command, { ...silentSink, ...this.desk.book.events });
-    if (!answer.ok) throw new Error(`refused: ${answer.code}`);
-    if (leaveOut) return;
-    const onCycle = (record: CycleRecord): void => {
-      this.cycles.push({ ...record, kind: CycleKind[record.kind] });
-    };
-    this.settled.apply(command, { ...silentSink, onCycle });
-  }
-
-  /** A group of receipts is signed. */
-  async sign(): Promise<void> {
-    this.desk.release(this.#sequence);
-    await this.desk.stored();
-  }
-
-  place(trader: Trader, size: number, price: number, timeMs: number, gtc = true): Command & { nonce: number } {
-    const order: Order = {
-      domain: this.promised.ledger.globals.domain,
-      account: as(trader.account),
-      legs: [{ instrument: as(0), ratio: 1 }],
-      size: as(size),
-      limitPrice: as(price),
-      maxFeePerLot: as(10_000_000),
-      nonce: as(++this.#nonce),
-      startMs: as(timeMs - 1),
-      expiryMs: as(timeMs + 6 * HOUR_SECONDS * 1_000),
-      flags: 0,
-    };
-    const digest = orderHash(order, this.#separator).slice();
-    const key = hexToBytes(developmentKey(trader.owner));
-    const request: OrderRequest = {
-      order,
-      orderHash: bytesToHex(digest),
-      signature: bytesToHex(signer.signCompact(digest, key)),
-      signer: signer.addressOf(key),
-      type: "limit",
-      timeInForce: gtc ? "gtc" : "ioc",
-      postOnly: false,
-    };
-    return { kind: "place", timeMs: as(timeMs), ...request, nonce: order.nonce };
-  }
-
-  report(timeMs: number): Command {
-    const report = {
-      kind: "report" as const,
-      timeMs: as<never>(timeMs),
-      underlying: as<never>(0),
-      reportMs: as<never>(timeMs),
-      index: as<never>(INDEX_MICRO_USD),
-      premium: as<never>(0),
-      surfaces: [],
-    };
-    const digest = reportHash({ ...report, signatures: [] }, this.promised.ledger.globals.domain, this.#separator);
-    const signed = ORACLES.map((label, i) => ({
-      signer: i,
-      signature: bytesToHex(signer.signCompact(digest, hexToBytes(developmentKey(label)))),
-    }));
-    return { ...report, signatures: signed };
-  }
-}
 
 let world: World;
 let faces: TwoFaces;
@@ -249,16 +119,7 @@ test("what was promised and not settled is convicted and paid from the stake", {
   // After all: cancelled, and filled all the same.
   const cancelled = faces.place(bob, 10, PRICE - 20, nowMs);
   faces.submit(cancelled);
-  faces.submit(
-    {
-      kind: "cancel",
-      timeMs: as(nowMs),
-      account: as(bob.account),
-      nonce: as(cancelled.nonce),
-      signer: signer.addressOf(hexToBytes(developmentKey("bob"))),
-    },
-    true,
-  );
+  faces.submit(faces.cancel(bob, cancelled.nonce, nowMs), true);
   const hitter = faces.place(alice, -10, PRICE - 20, nowMs, false);
   faces.submit(hitter);
   await faces.sign();

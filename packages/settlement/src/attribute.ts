@@ -1,5 +1,6 @@
 // Whom a wrong cycle concerns. Used only once a fault is found, so clarity goes before speed.
 import {
+  CYCLE_BYTES_MAX,
   type Cycle,
   CycleKind,
   type CycleKindName,
@@ -154,8 +155,8 @@ export function touchedByPayload(payload: Uint8Array, domain: number, tail: Uint
 
 /** Length of the cycle that `bytes` begin with, by what it says of itself; −1 when none begins there. */
 export function cycleLengthOf(bytes: Uint8Array, domain: number): number {
-  const decoding = decodeCycle(bytes, domain);
-  if (decoding.ok) return bytes.length;
+  const decoding = decodeCycle(bytes.subarray(0, CYCLE_BYTES_MAX), domain);
+  if (decoding.ok) return Math.min(bytes.length, CYCLE_BYTES_MAX);
   // What follows a whole cycle fails at the cycle's end.
   return decodeCycle(bytes.subarray(0, decoding.offset), domain).ok ? decoding.offset : -1;
 }

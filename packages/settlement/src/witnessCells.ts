@@ -11,9 +11,11 @@ import {
   INSURANCE_ACCOUNT,
   type InboundEntry,
   type LedgerState,
+  type LiquidationCycle,
   RING_SLOTS,
   TREASURY_ACCOUNT,
   type TradeAccount,
+  type TradeCycle,
 } from "@tidemark/ledger";
 import { assertNever, U48_MAX } from "@tidemark/num";
 
@@ -195,6 +197,13 @@ export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): Witn
   }
 }
 
+/** What the payload says that a trading account or the liquidated one holds; −1 where it says nothing. */
+function declaredPositions(cycle: Readonly<TradeCycle | LiquidationCycle>, account: number): number {
+  if (cycle.kind === "liquidation" && cycle.account === account) return cycle.positionCount;
+  const trades = cycle.kind === "trade" ? cycle.accounts : cycle.counterparties;
+  return trades.find((trade) => trade.account === account)?.positionCount ?? -1;
+}
+
 /** Cells of a fault "rule at account". Kinds whose rule is shown by execution alone need none. */
 export function accountFaultCells(state: LedgerState, cycle: Readonly<Cycle>, account: number): WitnessCells {
   const cells = noCells();
@@ -204,6 +213,8 @@ export function accountFaultCells(state: LedgerState, cycle: Readonly<Cycle>, ac
     case "liquidation": {
       const trades = cycle.kind === "trade" ? cycle.accounts : cycle.counterparties;
       addAccount(cells, account);
+      // The account alone shows it, and what it really holds may be more than a transaction can bring.
+      if (declaredPositions(cycle, account) !== state.account(account)?.positions.length) return cells;
       for (const trade of trades) if (trade.account === account) addTradeAccount(cells, trade);
       if (cycle.kind === "liquidation" && cycle.account === account) {
         for (const leg of cycle.legs) cells.instruments.add(leg.instrument);

@@ -21,6 +21,7 @@ import {
   type ProposerOptions,
   startEmbeddedL1,
 } from "../../src/index.ts";
+import { requireWithinProtocol } from "./protocolLimits.ts";
 import { addressOfKey, MiniatureVenue, ORACLES } from "./venue.ts";
 
 export const GENESIS_SECONDS = 1_750_000_000;
@@ -54,6 +55,7 @@ export interface World {
   /** Settles what became final in the queue. */
   consumeQueue(): Promise<number>;
   proposer(options?: Partial<ProposerOptions>): Promise<Proposer>;
+  /** Stops the L1. @throws RangeError when a public L1 would have refused one of its transactions */
   close(): Promise<void>;
 }
 
@@ -143,8 +145,12 @@ export async function createWorld({
     },
     async close() {
       await Promise.all(proposers.map((proposer) => proposer.close()));
-      await l1.stop();
-      await rm(folder, { recursive: true });
+      try {
+        await requireWithinProtocol(client);
+      } finally {
+        await l1.stop();
+        await rm(folder, { recursive: true });
+      }
     },
   };
   return world;

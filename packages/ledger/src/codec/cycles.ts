@@ -35,12 +35,14 @@ import { as, malformed } from "./reading.ts";
 import { readTradeAccounts, writeTradeAccounts } from "./trade.ts";
 import { readAdl, readAuction, readBankruptcy, writeAdl, writeAuction, writeBankruptcy } from "./waterfall.ts";
 
+/** MALFORMED, INBOUND_QUEUE_ORDER where an inbound entry does not decode, LIMIT_EXCEEDED beyond CYCLE_BYTES_MAX. */
+type DecodingCode = (typeof RejectionCode)["MALFORMED" | "INBOUND_QUEUE_ORDER" | "LIMIT_EXCEEDED"];
+
 export type CycleDecoding =
   | { ok: true; cycle: Cycle }
   | {
       ok: false;
-      /** MALFORMED, or INBOUND_QUEUE_ORDER where an inbound entry does not decode. */
-      code: typeof RejectionCode.MALFORMED | typeof RejectionCode.INBOUND_QUEUE_ORDER;
+      code: DecodingCode;
       offset: number;
       what: string;
     };
@@ -92,22 +94,33 @@ export function writeCycle(writer: ByteWriter, cycle: Readonly<Cycle>): void {
 export function decodeCycle(bytes: Uint8Array, domain: number): CycleDecoding {
   const reader = new ByteReader(bytes);
   try {
-    const cycle = readCycle(reader, domain);
+    const cycle = readCycle(reader, bytes.length, domain);
     reader.end();
     return { ok: true, cycle };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    const code = error instanceof InboundEntryError ? RejectionCode.INBOUND_QUEUE_ORDER : RejectionCode.MALFORMED;
-    return { ok: false, code, offset: error.offset, what: error.message };
+    return { ok: false, code: codeOf(error), offset: error.offset, what: error.message };
   }
 }
 
 class InboundEntryError extends DecodeError {}
+class OversizeError extends DecodeError {}
 
-function readCycle(reader: ByteReader, domain: number): Cycle {
+function codeOf(error: DecodeError): DecodingCode {
+  if (error instanceof OversizeError) return RejectionCode.LIMIT_EXCEEDED;
+  return error instanceof InboundEntryError ? RejectionCode.INBOUND_QUEUE_ORDER : RejectionCode.MALFORMED;
+}
+
+const KNOWN_KINDS: ReadonlySet<number> = new Set(Object.values(CycleKind));
+
+function readCycle(reader: ByteReader, bytes: number, domain: number): Cycle {
   if (reader.u8() !== PAYLOAD_VERSION) malformed(reader, "payload version");
   const kind = reader.u8();
   const timeMs = as<Cycle["timeMs"]>(reader.u64());
+  // Ahead of the body: no L1 transaction has gas to read one that is as long as a whole batch.
+  if (KNOWN_KINDS.has(kind) && bytes > CYCLE_BYTES_MAX) {
+    throw new OversizeError("outOfRange", reader.offset, "longer than a cycle may be");
+  }
   switch (kind) {
     case CycleKind.report:
       return readReport(reader, timeMs);

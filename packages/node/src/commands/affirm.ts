@@ -1,16 +1,21 @@
 // `tidemark affirm <batch>`: state and checks from the L1 alone; one call a check that is missing there, then the conclusion.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  type AffirmOptions,
   type AffirmProgress,
   type AffirmResult,
   affirmBatch,
   type BatchEvent,
+  batchChainAbi,
   blobProofOf,
+  ChainError,
   connectL1,
   createWatcherClient,
+  type Deployment,
   FEE_POLICY_DEFAULT,
   type FeePolicy,
   type L1Client,
+  l1Call,
   pieceName,
   readDeployment,
   readPostedBatch,
@@ -81,6 +86,29 @@ function feesOf(flags: Record<string, unknown>): FeePolicy {
   return fees === null ? FEE_POLICY_DEFAULT : { ...FEE_POLICY_DEFAULT, maxFeeCapWeiPerGas: fees.feeCapEndWeiPerGas };
 }
 
+async function isFinal(client: L1Client, deployment: Deployment, batch: number): Promise<boolean> {
+  const chain = { address: deployment.batchChain, abi: batchChainAbi } as const;
+  return (
+    BigInt(batch) <=
+    (await l1Call("last final batch", () => client.readContract({ ...chain, functionName: "lastFinal" })))
+  );
+}
+
+/**
+ * The chain takes no proof of a batch whose window passed meanwhile.
+ * @throws NodeError NOT_AFFIRMABLE: it is wrong, or of a kind that cannot be proven
+ */
+async function affirmedOrFinal(options: AffirmOptions): Promise<AffirmResult | "final"> {
+  try {
+    return await affirmBatch(options);
+  } catch (error) {
+    if (!(error instanceof ChainError) || error.code !== "NOT_AFFIRMABLE") throw error;
+    if (await isFinal(options.client, options.deployment, options.event.number)) return "final";
+    if (error.retryable) throw error;
+    throw new NodeError(error.code, error.message, { exitCode: ExitCode.invariantBroken, cause: error.cause });
+  }
+}
+
 async function pause(client: L1Client, l1: FlaggedL1): Promise<void> {
   if (l1.mine === null) await sleep(POLL_MS);
   else await l1.mine(Number((await client.getBlock()).timestamp) + BLOCK_SECONDS);
@@ -97,13 +125,14 @@ export async function affirm(flags: Record<string, unknown>): Promise<ExitCode> 
   const l1 = await openFlaggedL1(flags);
   try {
     const client = await connectL1(l1.url, deployment.chainId, { blobs: blobOptions(flags) });
+    if (!dryRun && (await isFinal(client, deployment, batch))) return finalBefore(batch, flags);
     const ports = { signatures: signer };
     const watcher = await createWatcherClient({ client, deployment, ports, lastBatch: batch - 1 });
     const event = await stateBefore(watcher, batch);
     const content = await contentOf(client, event);
     const { state } = watcher.core;
     if (dryRun || account === null) return listed(planAffirmation(state, content, ports), flags);
-    const result = await affirmBatch({
+    const result = await affirmedOrFinal({
       client,
       deployment,
       account,
@@ -117,6 +146,7 @@ export async function affirm(flags: Record<string, unknown>): Promise<ExitCode> 
       pause: () => pause(client, l1),
       onProgress: showProgress,
     });
+    if (result === "final") return finalBefore(batch, flags);
     const gasPrice = await client.getGasPrice();
     return told(batch, result, gasPrice, flags);
   } finally {
@@ -135,6 +165,12 @@ function listed(plan: ReturnType<typeof planAffirmation>, flags: Record<string, 
   return ExitCode.ok;
 }
 
+function finalBefore(batch: number, flags: Record<string, unknown>): ExitCode {
+  say(`batch ${batch} is final: it needs no proof any more`);
+  if (flags["json"] === true) say(JSON.stringify({ batch, outcome: "final" }));
+  return ExitCode.ok;
+}
+
 function told(batch: number, result: AffirmResult, gasPrice: bigint, flags: Record<string, unknown>): ExitCode {
   const { pieces, affirmedBefore, calls, gasTotal, provenAtSeconds, finalisableAtSeconds } = result;
   const gwei = (Number(gasPrice) / WEI_PER_GWEI).toFixed(2);
@@ -143,6 +179,6 @@ function told(batch: number, result: AffirmResult, gasPrice: bigint, flags: Reco
     `batch ${batch} is proven: ${pieces} checks (${affirmedBefore} were there), ${calls.length} calls, ${gasTotal} gas = ${ether} ETH at ${gwei} gwei; ` +
       `proven at ${provenAtSeconds}, may be final from ${finalisableAtSeconds} (L1 seconds)`,
   );
-  if (flags["json"] === true) say(JSON.stringify({ batch, ...result }));
+  if (flags["json"] === true) say(JSON.stringify({ batch, outcome: "proven", ...result }));
   return ExitCode.ok;
 }

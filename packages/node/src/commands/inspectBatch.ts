@@ -4,14 +4,14 @@ import {
   batchChainAbi,
   type Deployment,
   type L1Client,
+  l1Call,
   readBatchEvents,
   readBlock,
   readExistingBlock,
-  readPostedBatch,
 } from "@tidemark/chain";
 import type { JournalReader } from "@tidemark/journal";
-import { assert } from "@tidemark/num";
-import { type BatchHeader, decodePost } from "@tidemark/settlement";
+import { assert, hexToBytes } from "@tidemark/num";
+import { type BatchHeader, DATA_MODE_BLOB, decodePost } from "@tidemark/settlement";
 import { kindName } from "../venue/history.ts";
 
 export interface BatchFound {
@@ -21,6 +21,8 @@ export interface BatchFound {
   transaction: string;
   block: number;
   calldataBytes: number;
+  /** Of the data in the batch's blob; 0 where they are in the calldata. */
+  blobBytes: number;
   gas: number;
   postedSeconds: number;
   /** Earliest finalisation. */
@@ -62,11 +64,16 @@ export class BatchesOnL1 {
     );
   }
 
+  /** The header is in the calldata of either mode: a blob that nobody keeps any more is not missed. */
   async #headerOf(event: BatchEvent): Promise<{ header: BatchHeader; calldataBytes: number; postedSeconds: number }> {
-    const { calldata, blob, blockTimestampSeconds } = await readPostedBatch(this.#client, event);
-    const call = decodePost(calldata, blob);
-    assert(call.ok, "the contract took the batch, so it decodes");
-    return { header: call.header, calldataBytes: calldata.length, postedSeconds: blockTimestampSeconds };
+    const { blockHash, transactionHash } = event;
+    const [transaction, block] = await l1Call(`batch ${event.number}`, () =>
+      Promise.all([this.#client.getTransaction({ hash: transactionHash }), this.#client.getBlock({ blockHash })]),
+    );
+    const calldata = hexToBytes(transaction.input);
+    const call = decodePost(calldata, null);
+    assert(call.header !== null, "the contract took the batch, so its header decodes");
+    return { header: call.header, calldataBytes: calldata.length, postedSeconds: Number(block.timestamp) };
   }
 
   /** Time at which a checkpoint that runs `lag` blocks behind the head reached `block`. */
@@ -105,6 +112,7 @@ export class BatchesOnL1 {
       transaction: event.transactionHash,
       block: event.blockNumber,
       calldataBytes,
+      blobBytes: header.dataMode === DATA_MODE_BLOB ? header.dataLength : 0,
       gas: Number(receipt.gasUsed),
       postedSeconds,
       floorSeconds: event.floorSeconds,

@@ -110,9 +110,17 @@ async function shortfall(flags: Flags, isFinal: boolean): Promise<ExitCode> {
     if (missing === 0 && !(isFinal && (await pool.status(sender.address)).isHeld)) {
       return show({ batch, shortfallMicroUsdc: 0, outcome: "nothing to do" }, flags);
     }
-    if (isFinal) await pool.cover(sender, batch, state);
-    else await pool.hold(sender, batch, state);
-    return show({ batch, shortfallMicroUsdc: missing, outcome: isFinal ? "covered" : "held" }, flags);
+    if (!(await pool.isUncovered(isFinal ? "cover" : "hold", batch, state))) {
+      return show({ batch, shortfallMicroUsdc: missing, outcome: "paid before" }, flags);
+    }
+    if (!isFinal) {
+      await pool.hold(sender, batch, state);
+      return show({ batch, shortfallMicroUsdc: missing, outcome: "held" }, flags);
+    }
+    const before = (await pool.status(sender.address)).assetsMicroUsdc;
+    await pool.cover(sender, batch, state);
+    const paid = before - (await pool.status(sender.address)).assetsMicroUsdc;
+    return show({ batch, shortfallMicroUsdc: missing, paidMicroUsdc: paid, outcome: "covered" }, flags);
   });
 }
 

@@ -23,6 +23,11 @@ const ROUNDS_BETWEEN_BONDS = 100;
 
 export async function propose(flags: Record<string, unknown>): Promise<ExitCode> {
   const folder = existingDataFolder(String(flags["dataDir"]));
+  let flush = false;
+  // Before anything that takes long: a parent that is gone by then is not heard of later.
+  const signal = stopSignal(() => {
+    flush = true;
+  });
   for (const processId of proposersOf(folder.path) ?? []) await endProcess(processId);
   const deployment = await readDeployment(folder.deployment);
   const client = await connectL1(String(flags["l1"]), deployment.chainId, { blobs: blobsIn(folder.path) });
@@ -37,11 +42,7 @@ export async function propose(flags: Record<string, unknown>): Promise<ExitCode>
     inBlobs: flags["dataMode"] === "blob",
     policy: { ...PROPOSER_POLICY_DEFAULT, cut: { ...PROPOSER_POLICY_DEFAULT.cut, ageMaxMs } },
   });
-  let flush = false;
   let rounds = 0;
-  const signal = stopSignal(() => {
-    flush = true;
-  });
   await runRounds(
     async () => {
       const status = await proposer.tick(flush);

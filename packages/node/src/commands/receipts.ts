@@ -4,7 +4,7 @@ import { connectL1, type Deployment, type L1Client, readDeployment } from "@tide
 import { type Address, isAddress } from "viem";
 import { blobOptions } from "../blobOptions.ts";
 import { ExitCode, NodeError } from "../errors.ts";
-import { claimedBefore, collectDamages, sendClaims } from "../receipts/court.ts";
+import { type CourtClaim, claimedBefore, collectDamages, openRoundOf, sendClaims } from "../receipts/court.ts";
 import { type ReceiptFile, readReceiptFile, writeReceiptFile } from "../receipts/file.ts";
 import { type ReceiptFilter, ReceiptStore, type SignedReceipt } from "../receipts/store.ts";
 import { type ReceiptReport, type ReceiptState, verifyReceipts } from "../receipts/verify.ts";
@@ -79,21 +79,21 @@ function reportJson({ signed, state, reason, batchNumber, damage }: ReceiptRepor
   return { receipt: signed.receipt, state, reason, batchNumber, damageMicroUsdc: String(damage) };
 }
 
-function tell(reports: readonly ReceiptReport[], json: boolean): void {
+function tell(reports: readonly ReceiptReport[], json: boolean, extra: Record<string, unknown> = {}): void {
   const counts: Partial<Record<ReceiptState, number>> = {};
   for (const { state } of reports) counts[state] = (counts[state] ?? 0) + 1;
-  const noteworthy = reports.filter(({ state }) => json || state !== "kept");
-  if (!json) {
-    for (const { signed, state, reason, damage } of noteworthy) {
-      const { kind, account, nonce } = signed.receipt;
-      const owed = damage > 0n ? `; up to ${money(damage)} can be claimed` : "";
-      process.stdout.write(`${state} ${kind} account ${account} nonce ${nonce}: ${reason}${owed}\n`);
-    }
-    const summary = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
-    process.stdout.write(`${reports.length} receipts: ${summary.join(", ") || "none"}\n`);
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ counts, ...extra, receipts: reports.map(reportJson) })}\n`);
     return;
   }
-  process.stdout.write(`${JSON.stringify({ counts, receipts: reports.map(reportJson) })}\n`);
+  for (const { signed, state, reason, damage } of reports) {
+    if (state === "kept") continue;
+    const { kind, account, nonce } = signed.receipt;
+    const owed = damage > 0n ? `; up to ${money(damage)} can be claimed` : "";
+    process.stdout.write(`${state} ${kind} account ${account} nonce ${nonce}: ${reason}${owed}\n`);
+  }
+  const summary = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
+  process.stdout.write(`${reports.length} receipts: ${summary.join(", ") || "none"}\n`);
 }
 
 const isFine = ({ state }: ReceiptReport): boolean => state === "kept" || state === "pending";
@@ -111,8 +111,21 @@ export async function verifyReceiptFile(flags: Flags): Promise<ExitCode> {
   }
 }
 
-/** Sends what is broken and was not claimed as high before. */
+/** Of an order's broken receipts the best one: the others would find that more was claimed. */
+function bestClaims(reports: readonly ReceiptReport[]): { claim: CourtClaim; damage: bigint; reason: string }[] {
+  const best = new Map<string, { claim: CourtClaim; damage: bigint; reason: string }>();
+  for (const { signed, claim, damage, reason } of reports) {
+    const { kind, account, nonce } = signed.receipt;
+    const key = `${kind} ${account} ${nonce}`;
+    if (claim !== null && damage > (best.get(key)?.damage ?? 0n)) best.set(key, { claim, damage, reason });
+  }
+  return [...best.values()];
+}
+
+/** Sends what is broken and was not claimed as high before. Nothing is sent for a promise that was kept. */
 export async function claimReceiptFile(flags: Flags): Promise<ExitCode> {
+  const json = flags["json"] === true;
+  const say = (line: string): void => void (json ? process.stderr : process.stdout).write(`${line}\n`);
   const file = readReceiptFile(String(flags["file"]));
   const sender = requiredAccountOf(flags);
   const { client, deployment, stop } = await openL1(flags);
@@ -120,30 +133,27 @@ export async function claimReceiptFile(flags: Flags): Promise<ExitCode> {
     requireSameVenue(file, deployment);
     const { reports, facts } = await verifyReceipts({ client, deployment, signer }, file.receipts);
     if (!facts.isAnchorSettled) throw usage("the venue is frozen and its last state not settled yet: claim afterwards");
-    // Of an order's receipts the best one: the others would find that more was claimed.
-    const best = new Map<string, ReceiptReport>();
-    for (const report of reports) {
-      const { kind, account, nonce } = report.signed.receipt;
-      const key = `${kind} ${account} ${nonce}`;
-      if (report.claim !== null && report.damage > (best.get(key)?.damage ?? 0n)) best.set(key, report);
-    }
+    const claims = bestClaims(reports);
     let claimed = 0n;
-    for (const { claim, damage, reason } of best.values()) {
-      if (claim === null) continue;
+    for (const { claim, damage, reason } of claims) {
       const before = await claimedBefore(client, deployment, claim);
       const { kind, account, nonce } = claim.receipt;
       if (before >= damage) {
-        process.stdout.write(`claimed before: ${kind} account ${account} nonce ${nonce}\n`);
+        say(`claimed before: ${kind} account ${account} nonce ${nonce}`);
         continue;
       }
       const [sent] = await sendClaims(client, deployment, sender, [claim]);
       claimed += damage - before;
-      process.stdout.write(
-        `claimed ${money(damage - before)} for ${kind} account ${account} nonce ${nonce}: ${reason}; ${sent?.gasUsed} gas\n`,
+      say(
+        `claimed ${money(damage - before)} for ${kind} account ${account} nonce ${nonce}: ${reason}; ${sent?.gasUsed} gas`,
       );
     }
-    tell(reports, flags["json"] === true);
-    if (flags["json"] !== true) process.stdout.write(`${money(claimed)} claimed in all\n`);
+    tell(reports, json, { claimedMicroUsdc: String(claimed) });
+    if (claims.length === 0) {
+      say("no receipt is broken: there is nothing to claim");
+      return ExitCode.nothingWrong;
+    }
+    say(`${money(claimed)} claimed in all`);
     return ExitCode.ok;
   } finally {
     await stop();
@@ -157,8 +167,13 @@ export async function collectReceiptDamages(flags: Flags): Promise<ExitCode> {
   const { client, deployment, stop } = await openL1(flags);
   try {
     const collected = await collectDamages(client, deployment, sender, owner as Address);
-    process.stdout.write(`${money(collected)} collected for ${owner}\n`);
-    return ExitCode.ok;
+    const openUntil = await openRoundOf(client, deployment, owner as Address);
+    if (collected > 0n) process.stdout.write(`${money(collected)} collected for ${owner}\n`);
+    if (openUntil !== null) {
+      process.stdout.write(`claims for ${owner} are in a round that ends at ${openUntil}: collect the rest then\n`);
+    }
+    if (collected === 0n && openUntil === null) process.stdout.write(`nothing is due to ${owner}\n`);
+    return collected > 0n ? ExitCode.ok : ExitCode.nothingWrong;
   } finally {
     await stop();
   }

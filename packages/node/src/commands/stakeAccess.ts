@@ -1,6 +1,7 @@
 // What the commands of stakes and of the insurance pool share: the L1, the deployment, the key, and how a result is shown.
 import { connectL1, type Deployment, type L1Client, readDeployment, type WaitOptions } from "@tidemark/chain";
 import { type Address, isAddress } from "viem";
+import { blobOptions } from "../blobOptions.ts";
 import { ExitCode, NodeError } from "../errors.ts";
 import { accountOf } from "./key.ts";
 import { openFlaggedL1 } from "./l1Flag.ts";
@@ -21,7 +22,7 @@ export async function withAccess<Result>(
   const deployment = await readDeployment(String(flags["deployment"]));
   const l1 = await openFlaggedL1(flags);
   try {
-    const client = await connectL1(l1.url, deployment.chainId);
+    const client = await connectL1(l1.url, deployment.chainId, { blobs: blobOptions(flags) });
     const { mine } = l1;
     const options: WaitOptions =
       mine === null ? {} : { mine: async () => mine(Number((await client.getBlock()).timestamp) + BLOCK_SECONDS) };

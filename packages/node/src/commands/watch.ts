@@ -6,14 +6,16 @@ import {
   createWatcherClient,
   type DisputeClient,
   type L1Client,
+  loadKzg,
   readDeployment,
+  shortfallsOf,
   type WatchStatus,
   watchOnce,
 } from "@tidemark/chain";
 import { describeFault } from "@tidemark/settlement";
 import { blobOptions } from "../blobOptions.ts";
 import { leaveParent, stopSignal, tellParent } from "../childMessages.ts";
-import { ExitCode } from "../errors.ts";
+import { ExitCode, hintOf } from "../errors.ts";
 import type { Signer } from "../signatures/port.ts";
 import { signer } from "../signatures/signer.ts";
 import { challengersOf, endProcess } from "../venue/leftovers.ts";
@@ -109,6 +111,9 @@ async function follow(
   flags: Record<string, unknown>,
 ): Promise<ExitCode> {
   const ipc = flags["ipc"] === true;
+  const signal = stopSignal(() => undefined);
+  // Takes seconds: not only when the first blob is there.
+  if (flags["dataMode"] === "blob") await loadKzg();
   const client = await connectL1(url, deployment.chainId, { blobs: blobOptions(flags) });
   const dispute = await challengerOf(client, deployment, flags);
   const challenging = dispute === null ? {} : { dispute };
@@ -116,7 +121,9 @@ async function follow(
   const keeping = checkpoints === undefined ? {} : { checkpoints };
   const common = { client, deployment, ports, collectClaims: ipc };
   const watcher = await createWatcherClient({ ...common, ...challenging, ...keeping });
-  const signal = stopSignal(() => undefined);
+  if (!ipc) {
+    for (const { text } of await shortfallsOf(client, deployment)) process.stderr.write(`WARNING ${text}\n`);
+  }
   let claimsTold = 0;
   let shown = "";
   let faulty = false;
@@ -134,7 +141,10 @@ async function follow(
       },
       onRetry: (error) => {
         if (ipc) tellParent({ type: "retry", code: error.code, detail: error.message });
-        else process.stderr.write(`${error.code}: ${error.message}; trying again\n`);
+        else
+          process.stderr.write(
+            `${[`${error.code}: ${error.message}`, hintOf(error.code)].filter(Boolean).join("; ")}; trying again\n`,
+          );
       },
     });
   } finally {

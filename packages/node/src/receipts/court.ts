@@ -201,3 +201,18 @@ export async function collectDamages(
   }
   return collected;
 }
+
+/** When the round ends that takes claims and holds some of `owner`; null where none does. */
+export async function openRoundOf(client: L1Client, deployment: Deployment, owner: Address): Promise<string | null> {
+  const court = { address: deployment.receiptCourt, abi: receiptCourtAbi } as const;
+  const round = await l1Call("rounds", () => client.readContract({ ...court, functionName: "roundCount" }));
+  if (round === 0n) return null;
+  const [record, due] = await l1Call("round", () =>
+    Promise.all([
+      client.readContract({ ...court, functionName: "roundOf", args: [round] }),
+      client.readContract({ ...court, functionName: "damagesOf", args: [round, owner] }),
+    ]),
+  );
+  if (record.isSettled || due === 0n) return null;
+  return new Date(Number(record.endsAt) * 1_000).toISOString().replace(".000Z", "Z");
+}

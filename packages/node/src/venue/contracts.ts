@@ -7,11 +7,12 @@ import {
   developmentAccount,
   developmentKey,
   readDeployment,
+  requireSizedTerms,
+  shortfallsOf,
   writeDeployment,
 } from "@tidemark/chain";
-import { bondWeiFor } from "@tidemark/finality";
 import { type Address, defaultParameters, type ParameterSet } from "@tidemark/ledger";
-import { hexToBytes, type PartsPerBillion } from "@tidemark/num";
+import { hexToBytes } from "@tidemark/num";
 import type { LocalAccount } from "viem";
 import type { Config } from "../config.ts";
 import { type DataFolder, writeFileWhole } from "../dataFolder.ts";
@@ -24,13 +25,6 @@ import type { VenueL1 } from "./l1.ts";
 
 const ORACLES = 3;
 const ORACLE_QUORUM = 2;
-/** The dearest challenge that the limits allow pays for itself at that price; stakes are far above V·r·W of this venue. */
-const BOND_WEI = bondWeiFor({
-  gas: 12_000_000,
-  stressWeiPerGas: 100_000_000_000n,
-  marginPpb: 200_000_000 as PartsPerBillion,
-  bountyWei: 5n * 10n ** 16n,
-});
 const FORCED_PERIOD_SECONDS = 24 * 3_600;
 const GAS_MONEY_WEI = 10n ** 22n;
 const MICRO_PER_USDC = 1_000_000n;
@@ -111,11 +105,15 @@ export async function openContracts(
   folder: DataFolder,
   l1: VenueL1,
   seed: number,
+  tell: (line: string) => void,
 ): Promise<Deployment> {
   if (existsSync(folder.deployment)) {
     const deployment = await readDeployment(folder.deployment);
     await checkDeployment(l1.client, deployment);
     requireOwnSequencer(deployment);
+    // A warning: a venue that holds money must not stand still for terms that only new contracts can mend.
+    for (const { text } of await shortfallsOf(l1.client, deployment))
+      tell(`WARNING the deployment does not deter: ${text}`);
     return deployment;
   }
   // A life that was killed on the way may have left creations in the pool: they would take the nonces that addresses follow from.
@@ -129,10 +127,10 @@ export async function openContracts(
     sequencer: OPERATOR.sequencer.address,
     lister: OPERATOR.lister.address,
     windowSeconds: config.windowSeconds,
-    bondWei: BOND_WEI,
     forcedPeriodSeconds: FORCED_PERIOD_SECONDS,
     mine: () => l1.mineNext(),
   });
+  await requireSizedTerms(l1.client, deployment);
   const stake = BigInt(config.sequencerStakeUsdc) * MICRO_PER_USDC;
   await fillStake(l1.client, deployment, OPERATOR.deployer, stake, { mine: () => l1.mineNext() });
   await writeDeployment(folder.deployment, deployment);

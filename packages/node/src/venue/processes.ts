@@ -52,6 +52,7 @@ export class Processes {
       args: [
         ...["watch", "--l1", l1Url, "--deployment", folder.deployment],
         ...["--key-file", folder.challengerKey, "--outbox", folder.challenger, "--ipc"],
+        ...["--data-mode", config.dataMode],
       ],
     });
   }
@@ -90,6 +91,10 @@ export class Processes {
     this.#stepTold = step;
     const dropped = status.batchesDropped - (this.watch?.batchesDropped ?? 0);
     if (dropped > 0) onNews(`the L1 dropped ${dropped} wrong ${dropped === 1 ? "batch" : "batches"}`);
+  }
+
+  get isFrozen(): boolean {
+    return this.proposer?.frozen === true;
   }
 
   /** A fault that is being challenged, in one sentence. */

@@ -110,7 +110,7 @@ export async function writeOut(venue: Venue, summary: Summary, out: string): Pro
   await l1.embedded.dumpState(join(directory, "l1-state.json"));
   await journal.durable();
   await receipts.copyTo(join(directory, "receipts"));
-  // The state of the L1 is without them, as its nodes are after a while.
+  // Whoever loads the L1's state elsewhere may have a node that keeps none, as L1 nodes do after a while.
   const { archivePath } = blobsIn(folder.path);
   if (archivePath !== undefined && existsSync(archivePath)) {
     await cp(archivePath, join(directory, "blobs"), { recursive: true });

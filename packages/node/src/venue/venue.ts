@@ -56,7 +56,8 @@ const STATUS_WALL_MS = 500;
 const VAULT_WALL_MS = 1_000;
 /** The L1's clock moves by this share of the window in each step while everything becomes final. */
 const DRAIN_WINDOW_SHARE = 0.1;
-const DRAIN_WALL_MS_MAX = 120_000;
+/** Without anything being posted, verified, final or claimed. */
+const DRAIN_IDLE_WALL_MS_MAX = 120_000;
 const COMMANDS_BETWEEN_YIELDS = 32;
 const OVERTIME_FACTOR = 3;
 const OVERTIME_SECONDS = 30;
@@ -116,7 +117,11 @@ export class Venue {
     this.#startedWallMs = Date.now();
     let nextWallMs = Date.now();
     this.#steps = 0;
-    while (!this.#stopRequested && (seconds === null || this.tradedSeconds < seconds)) {
+    while (
+      !this.#stopRequested &&
+      !this.parts.processes.isFrozen &&
+      (seconds === null || this.tradedSeconds < seconds)
+    ) {
       if (seconds !== null && this.wallSeconds > OVERTIME_FACTOR * seconds + OVERTIME_SECONDS) {
         this.parts.tally.tell(
           `this machine is too slow: ${this.tradedSeconds.toFixed(0)} of ${seconds} seconds traded`,
@@ -138,6 +143,28 @@ export class Venue {
       await sleep(Math.max(0, nextWallMs - Date.now()));
     }
     this.#throwFailure();
+    if (this.parts.processes.isFrozen) await this.#standFrozen(seconds !== null, show);
+  }
+
+  /**
+   * Nothing that is executed now could settle. The L1 of our own goes on, so that what was posted becomes final and everybody can
+   * leave, until a stop is requested.
+   */
+  async #standFrozen(isOnce: boolean, show: ShowStatus): Promise<never> {
+    const { config, tally, l1 } = this.parts;
+    this.phase = "frozen";
+    const message = "the custody is frozen: trading has ended and nothing is posted any more; `tidemark escape` pays";
+    tally.tell(message);
+    this.#statusWallMs = 0;
+    await this.#show(show, null);
+    while (!isOnce && !this.#stopRequested) {
+      this.#throwFailure();
+      this.#timeMs += Math.max(1, Math.round(config.speed * config.stepWallMs));
+      await l1.embedded.mine(Math.floor(this.#timeMs / 1_000));
+      await this.#show(show, null);
+      await sleep(config.stepWallMs);
+    }
+    throw new NodeError("VENUE_FROZEN", message, { exitCode: ExitCode.invariantBroken });
   }
 
   async #step(trading: boolean): Promise<void> {
@@ -235,7 +262,8 @@ export class Venue {
     show(status);
     writeFileWhole(this.parts.folder.status, statusJson(status));
     const gap = conservationGap(status.conservation);
-    if (gap !== 0n) {
+    // Whom the escape pays, the ledger of a frozen venue does not hear of.
+    if (gap !== 0n && this.phase !== "frozen") {
       // Money that the L1 took back is the cause, where that is what happened.
       await this.parts.inbound.checkFinalised();
       this.fail(
@@ -254,13 +282,16 @@ export class Venue {
     await this.#snapshot(timestampMs(this.#timeMs));
     await this.parts.sequencer.settled();
     processes.flush();
-    const deadline = Date.now() + DRAIN_WALL_MS_MAX;
-    while (!this.#allFinal()) {
+    let deadline = 0;
+    for (let state = ""; !this.#allFinal(); ) {
+      if (state !== this.#drainState()) deadline = Date.now() + DRAIN_IDLE_WALL_MS_MAX;
+      state = this.#drainState();
       if (Date.now() > deadline) {
         throw new NodeError("DRAIN_TIMEOUT", `not everything became final: ${this.#drainState()}`, {
           exitCode: ExitCode.invariantBroken,
         });
       }
+      if (processes.isFrozen) await this.#standFrozen(true, show);
       this.#timeMs += Math.round(config.windowSeconds * 1_000 * DRAIN_WINDOW_SHARE);
       await this.#step(false);
       processes.flush();

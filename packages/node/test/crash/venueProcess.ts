@@ -82,8 +82,8 @@ export class VenueProcess {
       throw new Error(`never said "${words}": ${this.said.slice(-1_500)}`);
   }
 
-  async end(): Promise<Ended> {
-    const force = setTimeout(() => this.child.kill("SIGKILL"), EXIT_TIMEOUT_MS);
+  async end(timeoutMs = EXIT_TIMEOUT_MS): Promise<Ended> {
+    const force = setTimeout(() => this.child.kill("SIGKILL"), timeoutMs);
     const [code, signal] = (await this.#closed) as [number | null, string | null];
     clearTimeout(force);
     return { code, signal, output: this.output, errors: this.errors };

@@ -53,7 +53,7 @@ export const TRADERS = [2, 3, 4, 5] as const;
 export const ownerOf = (account: number): LocalAccount => privateKeyToAccount(bytesToHex(ownerKey(account).secret));
 
 /** The factory's venue with the oracles of a local one, as a source of cycles. */
-class RecordingVenue extends Venue implements CycleSource {
+export class RecordingVenue extends Venue implements CycleSource {
   readonly cycles: SourceCycle[] = [];
 
   override reportOf(...args: Parameters<Venue["reportOf"]>): ReportCycle {
@@ -103,6 +103,8 @@ export interface EndWorld {
   /** deployment.json, run.json, l1-state.json: what a stopped venue leaves. */
   folder: string;
   mine(seconds?: number): Promise<void>;
+  /** Settles what becomes final in the queue. */
+  consume(): Promise<void>;
   /** Posts every cycle that is not posted. */
   post(): Promise<void>;
   /** Writes the L1's state as it is now. */
@@ -183,6 +185,7 @@ export async function createEndWorld(): Promise<EndWorld> {
     venue,
     folder,
     mine,
+    consume,
     post,
     leave: () => l1.dumpState(join(folder, "l1-state.json")),
     async close() {

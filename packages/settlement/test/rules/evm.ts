@@ -125,13 +125,6 @@ export class RuleEvm {
     return encodeFunctionData({ abi: this.#abi, functionName: call.face, args });
   }
 
-  /** `gas` of a whole transaction: calldata included. */
-  async estimate(call: Readonly<RuleCall>): Promise<number> {
-    await this.#placeParameters();
-    const to = addressOf(RULE_ADDRESS_BASE + call.kind);
-    return Number(await this.#rpc("eth_estimateGas", [{ to, data: this.#dataOf(call), gas: "0x2faf080" }]));
-  }
-
   #answerOf(call: Readonly<RuleCall>, answer: RpcAnswer | undefined): RuleAnswer {
     if (answer?.result === undefined) {
       return { code: -1, root: "0x", error: whyNot(answer) };

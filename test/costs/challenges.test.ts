@@ -1,7 +1,14 @@
 // Gas and bytes of the heaviest challenges that the limits allow, by kind and face: below 12M gas and 112 KiB, each as a
-// transaction of its own. The cycles are sound, so every check runs to its end.
+// transaction of its own. The cycles are sound, so every check runs to its end. Compared exactly with docs/costs/challenges.json.
 
-import type { Cycle, ExpirySurface, InboundEntry, LedgerState, TradeEntry } from "@tidemark/ledger";
+import {
+  CYCLE_BYTES_MAX,
+  type Cycle,
+  type ExpirySurface,
+  type InboundEntry,
+  type LedgerState,
+  type TradeEntry,
+} from "@tidemark/ledger";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   account,
@@ -15,26 +22,24 @@ import {
   ownerKey,
   USDC,
   Venue,
-} from "../../ledger/test/factory.ts";
-import { keyOf } from "../../ledger/test/keys.ts";
-import { Random } from "../../ledger/test/random.ts";
-import { marginNow } from "../../ledger/test/stream/building.ts";
-import { Coverage } from "../../ledger/test/stream/stream.ts";
-import { WideStream } from "../../ledger/test/stream/wide.ts";
-import { RuleEvm } from "./rules/evm.ts";
-import { GasTable, heaviest } from "./rules/gas.ts";
+} from "../../packages/ledger/test/factory.ts";
+import { keyOf } from "../../packages/ledger/test/keys.ts";
+import { Random } from "../../packages/ledger/test/random.ts";
+import { marginNow } from "../../packages/ledger/test/stream/building.ts";
+import { Coverage } from "../../packages/ledger/test/stream/stream.ts";
+import { WideStream } from "../../packages/ledger/test/stream/wide.ts";
+import { ChallengeTable, heaviest } from "./challengeTable.ts";
+import { compareRecorded } from "./recorded.ts";
+import { farAccount } from "./wideVenue.ts";
 
-let evm: RuleEvm;
-let table: GasTable;
+const NONCE_STRIDE = 500;
+const PAIRS = 35;
+let table: ChallengeTable;
 
 beforeAll(async () => {
-  evm = await RuleEvm.start();
-  table = new GasTable(evm);
-}, RuleEvm.START_MS_MAX);
-afterAll(async () => {
-  await evm.stop();
-  console.log(`${table}`);
+  table = await ChallengeTable.start();
 });
+afterAll(() => table.stop());
 
 function fundedVenue(accounts: number): Venue {
   const venue = new Venue();
@@ -47,18 +52,21 @@ test("trade: many orders of two accounts", async () => {
   const perpetual = venue.list(BTC, 0);
   venue.mark(BTC, { index: dollars(100_000) });
   const price = venue.markTicks(perpetual);
-  const cross = (): TradeEntry[] => [
-    venue.entry({ account: 2, instrument: perpetual, size: 1, price }),
-    venue.entry({ account: 3, instrument: perpetual, size: -1, price }),
+  // As far apart in the ring as can be.
+  const cross = (_: unknown, i: number): TradeEntry[] => [
+    venue.entry({ account: 2, instrument: perpetual, size: 1, price, nonce: 1 + i * NONCE_STRIDE }),
+    venue.entry({ account: 3, instrument: perpetual, size: -1, price, nonce: 1 + i * NONCE_STRIDE }),
   ];
   const pairs = Array.from({ length: 120 }, cross);
   const cycle = heaviest(pairs.length, (count) => venue.tradeOf(pairs.slice(0, count).flat()));
   await table.measure(`${cycle.accounts[0]?.entries.length} orders each`, venue, cycle);
-  await table.measure("one of those accounts", venue, cycle, 2);
+  await table.measure("one of these two accounts", venue, cycle, 2);
 });
 
 test("trade: many accounts, and many instruments", async () => {
-  const venue = fundedVenue(70);
+  const venue = new Venue();
+  for (let i = 0; i < 2 * PAIRS; i++) venue.fund(farAccount(i, 2 * PAIRS), 5_000_000 * USDC);
+  venue.fund(3, 5_000_000 * USDC);
   const perpetual = venue.list(BTC, 0);
   const expiryMs = venue.timeMs + 3_600_000;
   const first = venue.list(
@@ -68,9 +76,9 @@ test("trade: many accounts, and many instruments", async () => {
   );
   venue.mark(BTC, { index: dollars(100_000) });
   const price = venue.markTicks(perpetual);
-  const crosses = Array.from({ length: 35 }, (_, i) => [
-    venue.entry({ account: 2 + 2 * i, instrument: perpetual, size: 1, price }),
-    venue.entry({ account: 3 + 2 * i, instrument: perpetual, size: -1, price }),
+  const crosses = Array.from({ length: PAIRS }, (_, i) => [
+    venue.entry({ account: farAccount(2 * i, 2 * PAIRS), instrument: perpetual, size: 1, price }),
+    venue.entry({ account: farAccount(2 * i + 1, 2 * PAIRS), instrument: perpetual, size: -1, price }),
   ]);
   const accounts = heaviest(crosses.length, (count) => venue.tradeOf(crosses.slice(0, count).flat()));
   await table.measure(`${accounts.accounts.length} accounts`, venue, accounts);
@@ -85,7 +93,7 @@ test("trade: many accounts, and many instruments", async () => {
   });
   const instruments = heaviest(options.length, (count) => venue.tradeOf(options.slice(0, count).flat()));
   await table.measure(`${4 * (instruments.accounts[0]?.entries.length ?? 0)} instruments`, venue, instruments);
-  await table.measure("one of those accounts", venue, instruments, 2);
+  await table.measure("one of two accounts with 76 instruments", venue, instruments, 2);
 });
 
 test("accounts with 128 positions", async () => {
@@ -235,4 +243,15 @@ test("expiry, inbound and outbound", async () => {
     (count) => venue.inbound(...new Array<InboundEntry>(count).fill(small)) as Cycle & { kind: "inbound" },
   );
   await table.measure("series of 10 strikes each", venue, many);
+});
+
+test("a payload that does not decode, a header that its state contradicts", async () => {
+  const payload = new Uint8Array(CYCLE_BYTES_MAX).fill(0xff);
+  await table.measureOthers(fundedVenue(1), payload);
+});
+
+test("every kind of these is measured; nothing changed", () => {
+  const kinds = ["report", "rows", "trade", "liquidation", "expiry", "inbound", "outbound"];
+  for (const kind of kinds) expect(table.rows).toContainEqual(expect.objectContaining({ kind, face: "root" }));
+  compareRecorded("challenges", table.rows);
 });
