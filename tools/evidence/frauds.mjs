@@ -78,6 +78,8 @@ export function problems(entry, { RejectionCode, InboundOutcomeCode, CycleKind, 
   return list;
 }
 
+/** Elsewhere the root is not what is wrong, and any will do. */
+const HAS_CLAIMED_ROOT = ["rule", "root", "entry", "outcome"];
 const isImpossible = ({ outcome }) => outcome.startsWith("impossible: ");
 
 export function render(entry) {
@@ -101,7 +103,9 @@ export function render(entry) {
     const shown = row.outcome === "convicted" ? row.face : row.outcome;
     const [gas, bytes] = row.outcome === "convicted" ? [number(row.gas), number(row.bytes)] : ["–", "–"];
     const code = row.code === 0 ? "" : row.code;
-    lines.push(`| ${row.what} | ${row.kind} | ${code} | ${row.root} | ${shown} | ${gas} | ${bytes} |`);
+    lines.push(
+      `| ${row.what} | ${row.kind} | ${code} | ${HAS_CLAIMED_ROOT.includes(row.area) ? row.root : ""} | ${shown} | ${gas} | ${bytes} |`,
+    );
   }
   lines.push("", "| on the list, but nobody can do it | kind | code | why |", "| --- | --- | ---: | --- |");
   for (const { what, kind, code, outcome } of entry.rows.filter(isImpossible)) {
