@@ -1,13 +1,14 @@
-// Payloads that take all bytes of a batch: no limit of cycles allows them, but the batch chain does, so that a challenge must carry and
-// decode them within one transaction, whatever they hold.
-import { BATCH_BYTES_MAX, CycleKind, TRADE_ENTRIES_MAX } from "@tidemark/ledger";
+// The longest payloads: those that take all bytes of a batch, which no limit of cycles allows but the batch chain does, and those that are
+// as long as a cycle may be. A challenge must carry and decode them within one transaction, whatever they hold.
+import { BATCH_BYTES_MAX, CYCLE_BYTES_MAX, CycleKind, RejectionCode, TRADE_ENTRIES_MAX } from "@tidemark/ledger";
 import { ByteWriter } from "@tidemark/num";
 import { CYCLE_HEAD_BYTES } from "@tidemark/settlement";
-import { FAR_APART, keyOf, longPayload } from "./fraud-plan.ts";
+import { FAR_APART, keyOf, longBody, longPayload, ruleKey, WITHIN_LIMITS } from "./fraud-plan.ts";
 import type { Planted } from "./fraud-planter.ts";
 import { record, type Search } from "./fraud-search.ts";
 
-const LONG_BYTES = BATCH_BYTES_MAX - CYCLE_HEAD_BYTES;
+const BATCH_PAYLOAD_BYTES = BATCH_BYTES_MAX - CYCLE_HEAD_BYTES;
+const TIME_AT = 2;
 /** What decoders read as counts, lengths and flags: none, one, two, most. */
 const FILLS = [0, 1, 2, 255];
 const ANY_ROOT = `0x${"5a".repeat(32)}` as const;
@@ -22,9 +23,9 @@ const ENTRY_BYTES = 72;
 
 /** A trade that decodes, of as many entries as fit, all of them in the same instruments. */
 function crowdedTrade(timeMs: number, stride: number): Uint8Array {
-  const writer = new ByteWriter(LONG_BYTES);
+  const writer = new ByteWriter(CYCLE_BYTES_MAX);
   writer.u8(1).u8(CycleKind.trade).u64(timeMs);
-  const accounts = Math.floor((LONG_BYTES - 11) / (ACCOUNT_BYTES + TRADE_ENTRIES_MAX * ENTRY_BYTES));
+  const accounts = Math.floor((CYCLE_BYTES_MAX - 11) / (ACCOUNT_BYTES + TRADE_ENTRIES_MAX * ENTRY_BYTES));
   writer.u8(accounts);
   let leg = 0;
   for (let place = 0; place < accounts; place++) {
@@ -55,21 +56,29 @@ async function plantAll(search: Search, key: string, payloads: () => readonly Ui
   for (const payload of payloads()) {
     planted.push(await planter.batch(planter.batchOf([{ payload, postRoot: ANY_ROOT, claims: null }])));
   }
-  record(unit, row, dearest(planted));
+  // Some bytes break another rule than the row's: convicted all the same.
+  record(unit, row, dearest(planted.filter(({ code }) => code === row.code)));
   lacking.delete(key);
+}
+
+function filled(kind: number, timeMs: number, length: number): Uint8Array[] {
+  return FILLS.map((fill) => {
+    const payload = new Uint8Array(length).fill(fill);
+    payload.set([1, kind]);
+    new DataView(payload.buffer).setBigUint64(TIME_AT, BigInt(timeMs), true);
+    return payload;
+  });
 }
 
 /** The dearest of each kind. */
 export async function plantLong(search: Search): Promise<void> {
-  for (const [kind, number] of Object.entries(CycleKind)) {
-    await plantAll(search, keyOf("payload", longPayload(kind)), () =>
-      FILLS.map((fill) => {
-        const payload = new Uint8Array(LONG_BYTES).fill(fill);
-        payload.set([1, number]);
-        return payload;
-      }),
-    );
-  }
   const { timeMs } = search.planter.state.globals;
+  const isWithin: ReadonlySet<string> = new Set(WITHIN_LIMITS);
+  for (const [kind, number] of Object.entries(CycleKind)) {
+    const payloads = () => filled(number, timeMs, BATCH_PAYLOAD_BYTES);
+    await plantAll(search, keyOf("payload", longPayload(kind)), payloads);
+    await plantAll(search, keyOf("payload", longBody(kind)), () => filled(number, timeMs, CYCLE_BYTES_MAX));
+    if (isWithin.has(kind)) await plantAll(search, ruleKey(kind, RejectionCode.LIMIT_EXCEEDED), payloads);
+  }
   await plantAll(search, keyOf("payload", FAR_APART), () => STRIDES.map((stride) => crowdedTrade(timeMs, stride)));
 }

@@ -51,12 +51,6 @@ function codesOf(kind: Cycle["kind"]): number[] {
  * fraud.
  */
 export const NOT_BREAKABLE: ReadonlyMap<string, string> = new Map([
-  ...(["report", "rows", "auction", "bankruptcy", "outbound", "credit", "admin"] as const).map(
-    (kind): [string, string] => [
-      ruleKey(kind, RejectionCode.LIMIT_EXCEEDED),
-      "the counts that its decoder takes keep every cycle of the kind within the limits",
-    ],
-  ),
   [outcomeKey(InboundOutcomeCode.FORCED_CLOSE_UNAVAILABLE), "not given any more"],
   [outcomeKey(InboundOutcomeCode.FORCED_LIQUIDATION_UNAVAILABLE), "not given any more"],
   [outcomeKey(InboundOutcomeCode.CREDIT_OUTSTANDING), "not given any more"],
@@ -121,8 +115,12 @@ export const PAYLOAD_FRAUDS = {
 } as const;
 /** One payload that takes all bytes of a batch, of each kind: the challenge carries it whole. */
 export const longPayload = (kind: string): string => `${kind} as long as a batch`;
+/** One whose body is looked at to its end. */
+export const longBody = (kind: string): string => `${kind} as long as a cycle`;
 /** One that decodes and whose numbers are chosen to be dear. */
-export const FAR_APART = "trade as long as a batch, its instruments far apart";
+export const FAR_APART = "trade as long as a cycle, its instruments far apart";
+/** Their counts keep every cycle that decodes within the limits: only a payload that is too long exceeds them. */
+export const WITHIN_LIMITS = ["report", "rows", "auction", "bankruptcy", "outbound", "credit", "admin"] as const;
 /** Within the limits by what it says. */
 export const MISCOUNTED = "trade of accounts that hold more positions than it says";
 export const QUEUE_FRAUDS = ["entry skipped", "entry invented", "entries exchanged", "entry changed"] as const;
@@ -175,8 +173,8 @@ export function fraudPlan(): FraudRow[] {
     rows.push({ key: outcomeKey(code), area: "outcome", kind: "inbound", code, what });
   }
   const others: readonly (readonly [FraudRow["area"], string, readonly string[], number])[] = [
-    ["payload", "", [...Object.keys(PAYLOAD_FRAUDS), ...KINDS.map(longPayload)], RejectionCode.MALFORMED],
-    ["payload", "", [FAR_APART], RejectionCode.LIMIT_EXCEEDED],
+    ["payload", "", [...Object.keys(PAYLOAD_FRAUDS), ...KINDS.map(longBody)], RejectionCode.MALFORMED],
+    ["payload", "", [...KINDS.map(longPayload), FAR_APART], RejectionCode.LIMIT_EXCEEDED],
     ["payload", "", [MISCOUNTED], RejectionCode.TRADE_POSITION_COUNT],
     ["queue", "inbound", [...QUEUE_FRAUDS, ...CURSOR_FRAUDS], 0],
     ["time", "", TIME_FRAUDS, 0],

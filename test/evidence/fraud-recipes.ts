@@ -6,6 +6,7 @@ import {
   cycleWeight,
   decodeCycle,
   encodeCycle,
+  InboundOutcomeCode,
   type LiquidationCycle,
   RejectionCode,
   type TradeEntry,
@@ -234,6 +235,8 @@ const keyRevoke: Recipe = ({ venue, random }) => {
   });
 };
 
+const OUTCOMES: ReadonlySet<number> = new Set(Object.values(InboundOutcomeCode));
+
 /** By the row that they aim at. */
 export const RULE_RECIPES: ReadonlyMap<string, Recipe[]> = (() => {
   const recipes = new Map<string, Recipe[]>();
@@ -242,7 +245,8 @@ export const RULE_RECIPES: ReadonlyMap<string, Recipe[]> = (() => {
   };
   for (const [code, recipe] of FAULTS) {
     const kind = kindOfCode(code);
-    add(kind === null ? outcomeKey(code) : ruleKey(kind, code), recipe);
+    if (kind !== null) add(ruleKey(kind, code), recipe);
+    else if (OUTCOMES.has(code)) add(outcomeKey(code), recipe);
   }
   add(entryKey("keyRevoke"), keyRevoke);
   for (const [code, recipe] of COUNTERPARTY_FAULTS) add(ruleKey("liquidation", code), recipe);

@@ -18,7 +18,7 @@ import { EvidenceL1 } from "./l1.ts";
 import { EvidenceRun, type UnitRecord } from "./run.ts";
 
 const run = new EvidenceRun(20_261_125);
-const STREAMS_MAX = run.isLong ? 60 : 1;
+const STREAMS_MAX = run.isLong ? 150 : 1;
 const STEPS_PER_STREAM = run.isLong ? 160 : 25;
 const BIT_STREAMS = run.isLong ? 2 : 1;
 /** For the progress bar. */

@@ -62,10 +62,13 @@ export function problems(entry, { RejectionCode, InboundOutcomeCode, CycleKind, 
   const countOf = (area) => entry.rows.filter((row) => row.area === area).length;
   if (countOf("entry") < ENTRY_TYPES) list.push(`${countOf("entry")} types of queue entries, wanted ${ENTRY_TYPES}`);
   if (countOf("blob") < BLOB_FRAUDS_MIN) list.push(`${countOf("blob")} frauds of blobs, wanted ${BLOB_FRAUDS_MIN}`);
-  for (const { key, area, outcome, gas, bytes } of entry.rows) {
+  // A payload beyond the limits may fill a batch; its challenge carries it all the same.
+  const isOversized = ({ area, code }) => area === "payload" || code === RejectionCode.LIMIT_EXCEEDED;
+  for (const row of entry.rows) {
+    const { key, outcome, gas, bytes } = row;
     if (outcome === "convicted" && !(gas > 0 && bytes > 0)) list.push(`${key}: convicted without a transaction`);
     if (gas >= GAS_MAX) list.push(`${key}: ${gas} gas`);
-    if (bytes > (area === "payload" ? TRANSACTION_BYTES_MAX : BYTES_MAX)) list.push(`${key}: ${bytes} bytes`);
+    if (bytes > (isOversized(row) ? TRANSACTION_BYTES_MAX : BYTES_MAX)) list.push(`${key}: ${bytes} bytes`);
   }
   for (const what of [...bitsOf(entry.counts)].filter(
     ([, { tried, refused, convicted }]) => tried !== refused + convicted,
@@ -75,6 +78,8 @@ export function problems(entry, { RejectionCode, InboundOutcomeCode, CycleKind, 
   return list;
 }
 
+/** Elsewhere the root is not what is wrong, and any will do. */
+const HAS_CLAIMED_ROOT = ["rule", "root", "entry", "outcome"];
 const isImpossible = ({ outcome }) => outcome.startsWith("impossible: ");
 
 export function render(entry) {
@@ -98,7 +103,9 @@ export function render(entry) {
     const shown = row.outcome === "convicted" ? row.face : row.outcome;
     const [gas, bytes] = row.outcome === "convicted" ? [number(row.gas), number(row.bytes)] : ["–", "–"];
     const code = row.code === 0 ? "" : row.code;
-    lines.push(`| ${row.what} | ${row.kind} | ${code} | ${row.root} | ${shown} | ${gas} | ${bytes} |`);
+    lines.push(
+      `| ${row.what} | ${row.kind} | ${code} | ${HAS_CLAIMED_ROOT.includes(row.area) ? row.root : ""} | ${shown} | ${gas} | ${bytes} |`,
+    );
   }
   lines.push("", "| on the list, but nobody can do it | kind | code | why |", "| --- | --- | ---: | --- |");
   for (const { what, kind, code, outcome } of entry.rows.filter(isImpossible)) {

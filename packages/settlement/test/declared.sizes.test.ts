@@ -9,20 +9,20 @@ import {
   type TradeEntry,
 } from "@tidemark/ledger";
 import { expect, test } from "vitest";
+import { heaviest } from "../../../test/costs/challengeTable.ts";
 import { account } from "../../ledger/test/factory.ts";
 import { Random } from "../../ledger/test/random.ts";
 import { Coverage } from "../../ledger/test/stream/stream.ts";
 import { WideStream } from "../../ledger/test/stream/wide.ts";
 import { encodeWitness } from "../src/witness.ts";
 import { accountFaultCells, rootFaultCells } from "../src/witnessCells.ts";
-import { heaviest } from "./rules/gas.ts";
 
 const NODES_TAKE_BYTES = 128 * 1024;
 const ACCOUNTS = 66;
 /** Far apart, so that their paths share little. */
 const STRIDE = 2 ** 16;
 
-test("a trade that hides its accounts' positions is shown at one account", () => {
+test("a trade that hides its accounts' positions is shown by its root and at each account", () => {
   const stream = new WideStream(new Random(3), new Coverage());
   stream.fill();
   const { venue } = stream;
@@ -33,7 +33,10 @@ test("a trade that hides its accounts' positions is shown at one account", () =>
   for (const [i, one] of numbers.entries()) {
     const side = i % 2 === 0 ? 1 : -1;
     draft.createAccount(account(one), full.owner);
-    draft.editAccount(account(one)).positions = full.positions.map((held) => ({ ...held, size: side * held.size }));
+    draft.editAccount(account(one)).positions = full.positions.map((held) => ({
+      ...held,
+      size: (side * held.size) as typeof held.size,
+    }));
   }
   draft.commit();
   const entries = numbers.map((one, i): TradeEntry => {
@@ -46,9 +49,12 @@ test("a trade that hides its accounts' positions is shown at one account", () =>
   });
   expect(cycleWeight(cycle)).toBeLessThanOrEqual(CYCLE_WEIGHT_MAX);
   const payloadBytes = encodeCycle(cycle).length;
-  const root = encodeWitness(venue.state, rootFaultCells(venue.state, cycle));
+  const cells = rootFaultCells(venue.state, cycle);
+  const root = encodeWitness(venue.state, cells);
+  expect(payloadBytes + root.length).toBeLessThan(CHALLENGE_BYTES_MAX / 4);
   // Otherwise this test shows nothing.
-  expect(payloadBytes + root.length).toBeGreaterThan(NODES_TAKE_BYTES);
+  for (const { account: one } of cycle.accounts) cells.accounts.set(one, new Set());
+  expect(payloadBytes + encodeWitness(venue.state, cells).length).toBeGreaterThan(NODES_TAKE_BYTES);
   const verdict = venue.apply(cycle);
   expect(verdict).toMatchObject({ ok: false, rejection: { code: RejectionCode.TRADE_POSITION_COUNT } });
   for (const { account: one } of cycle.accounts) {
