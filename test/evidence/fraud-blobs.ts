@@ -2,12 +2,13 @@
 // of them when they are posted.
 import { createHash } from "node:crypto";
 import { type Kzg, loadKzg, versionedHashOf } from "@tidemark/chain";
-import { BLOB_BATCH_BYTES_MAX } from "@tidemark/ledger";
+import { BLOB_BATCH_BYTES_MAX, CYCLE_BYTES_MAX } from "@tidemark/ledger";
 import { bytesToHex } from "@tidemark/num";
 import {
   type Batch,
   type BatchHeader,
   BLOB_BYTES,
+  CYCLE_HEAD_BYTES,
   DATA_MODE_CALLDATA,
   encodePostBatch,
   encodePostBatchBlob,
@@ -69,6 +70,12 @@ function withByte(data: Uint8Array, at: number, value: number): Uint8Array {
   return blob;
 }
 
+function longCycle(): Uint8Array {
+  const cycle = new Uint8Array(CYCLE_HEAD_BYTES + CYCLE_BYTES_MAX + 1).fill(1);
+  new DataView(cycle.buffer).setUint32(0, CYCLE_BYTES_MAX + 1, false);
+  return cycle;
+}
+
 interface BlobPosting {
   kzg: Kzg;
   /** Right and next, of two cycles, its data in calldata. */
@@ -107,6 +114,10 @@ export const BLOB_BUILDS: Readonly<Record<(typeof BLOB_FRAUDS)[number] | typeof 
   "bytes behind the last cycle": changedData((data) => Uint8Array.of(...data, ...new Uint8Array(40).fill(1))),
   "a cycle without payload": changedData(
     (data) => Uint8Array.of(...EMPTY_CYCLE, ...data),
+    ({ cycleCount }) => ({ cycleCount: cycleCount + 1 }),
+  ),
+  "a cycle longer than one may be": changedData(
+    (data) => Uint8Array.of(...longCycle(), ...data),
     ({ cycleCount }) => ({ cycleCount: cycleCount + 1 }),
   ),
   "no data at all": changedData(() => new Uint8Array(0)),

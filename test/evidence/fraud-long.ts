@@ -1,13 +1,10 @@
-// The longest payloads: those that take all bytes of a batch, which no limit of cycles allows but the batch chain does, and those that are
-// as long as a cycle may be. A challenge must carry and decode them within one transaction, whatever they hold.
-import { BATCH_BYTES_MAX, CYCLE_BYTES_MAX, CycleKind, RejectionCode, TRADE_ENTRIES_MAX } from "@tidemark/ledger";
+// The longest payloads that the batch chain takes: a challenge must carry and decode them within one transaction, whatever they hold.
+import { CYCLE_BYTES_MAX, CycleKind, TRADE_ENTRIES_MAX } from "@tidemark/ledger";
 import { ByteWriter } from "@tidemark/num";
-import { CYCLE_HEAD_BYTES } from "@tidemark/settlement";
-import { FAR_APART, keyOf, longBody, longPayload, ruleKey, WITHIN_LIMITS } from "./fraud-plan.ts";
+import { FAR_APART, keyOf, longBody } from "./fraud-plan.ts";
 import type { Planted } from "./fraud-planter.ts";
 import { record, type Search } from "./fraud-search.ts";
 
-const BATCH_PAYLOAD_BYTES = BATCH_BYTES_MAX - CYCLE_HEAD_BYTES;
 const TIME_AT = 2;
 /** What decoders read as counts, lengths and flags: none, one, two, most. */
 const FILLS = [0, 1, 2, 255];
@@ -73,12 +70,8 @@ function filled(kind: number, timeMs: number, length: number): Uint8Array[] {
 /** The dearest of each kind. */
 export async function plantLong(search: Search): Promise<void> {
   const { timeMs } = search.planter.state.globals;
-  const isWithin: ReadonlySet<string> = new Set(WITHIN_LIMITS);
   for (const [kind, number] of Object.entries(CycleKind)) {
-    const payloads = () => filled(number, timeMs, BATCH_PAYLOAD_BYTES);
-    await plantAll(search, keyOf("payload", longPayload(kind)), payloads);
     await plantAll(search, keyOf("payload", longBody(kind)), () => filled(number, timeMs, CYCLE_BYTES_MAX));
-    if (isWithin.has(kind)) await plantAll(search, ruleKey(kind, RejectionCode.LIMIT_EXCEEDED), payloads);
   }
   await plantAll(search, keyOf("payload", FAR_APART), () => STRIDES.map((stride) => crowdedTrade(timeMs, stride)));
 }

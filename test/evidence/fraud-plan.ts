@@ -46,11 +46,18 @@ function codesOf(kind: Cycle["kind"]): number[] {
   return [...GENERAL, ...own, ...trades];
 }
 
+/** Their counts keep every cycle that decodes within the limits. */
+const WITHIN_LIMITS = ["report", "rows", "auction", "bankruptcy", "outbound", "credit", "admin"] as const;
+
 /**
  * Rules that no cycle of that kind can break, and why: the table has them below the frauds. Whoever removes the reason must plant the
  * fraud.
  */
 export const NOT_BREAKABLE: ReadonlyMap<string, string> = new Map([
+  ...WITHIN_LIMITS.map((kind): [string, string] => [
+    ruleKey(kind, RejectionCode.LIMIT_EXCEEDED),
+    "what decodes is within the limits, and the batch chain takes no longer payload",
+  ]),
   [outcomeKey(InboundOutcomeCode.FORCED_CLOSE_UNAVAILABLE), "not given any more"],
   [outcomeKey(InboundOutcomeCode.FORCED_LIQUIDATION_UNAVAILABLE), "not given any more"],
   [outcomeKey(InboundOutcomeCode.CREDIT_OUTSTANDING), "not given any more"],
@@ -113,14 +120,10 @@ export const PAYLOAD_FRAUDS = {
   "of an unknown kind": Uint8Array.of(1, 77),
   "without a kind": Uint8Array.of(1),
 } as const;
-/** One payload that takes all bytes of a batch, of each kind: the challenge carries it whole. */
-export const longPayload = (kind: string): string => `${kind} as long as a batch`;
-/** One whose body is looked at to its end. */
+/** A body that is looked at to its end, and that a challenge carries whole. */
 export const longBody = (kind: string): string => `${kind} as long as a cycle`;
 /** One that decodes and whose numbers are chosen to be dear. */
 export const FAR_APART = "trade as long as a cycle, its instruments far apart";
-/** Their counts keep every cycle that decodes within the limits: only a payload that is too long exceeds them. */
-export const WITHIN_LIMITS = ["report", "rows", "auction", "bankruptcy", "outbound", "credit", "admin"] as const;
 /** Within the limits by what it says. */
 export const MISCOUNTED = "trade of accounts that hold more positions than it says";
 export const QUEUE_FRAUDS = ["entry skipped", "entry invented", "entries exchanged", "entry changed"] as const;
@@ -137,6 +140,7 @@ export const BLOB_FRAUDS = [
   "a last cycle cut short",
   "bytes behind the last cycle",
   "a cycle without payload",
+  "a cycle longer than one may be",
   "no data at all",
   "an element that is more than 31 bytes",
   "the last element not zero",
@@ -174,7 +178,7 @@ export function fraudPlan(): FraudRow[] {
   }
   const others: readonly (readonly [FraudRow["area"], string, readonly string[], number])[] = [
     ["payload", "", [...Object.keys(PAYLOAD_FRAUDS), ...KINDS.map(longBody)], RejectionCode.MALFORMED],
-    ["payload", "", [...KINDS.map(longPayload), FAR_APART], RejectionCode.LIMIT_EXCEEDED],
+    ["payload", "", [FAR_APART], RejectionCode.LIMIT_EXCEEDED],
     ["payload", "", [MISCOUNTED], RejectionCode.TRADE_POSITION_COUNT],
     ["queue", "inbound", [...QUEUE_FRAUDS, ...CURSOR_FRAUDS], 0],
     ["time", "", TIME_FRAUDS, 0],

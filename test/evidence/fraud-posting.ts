@@ -1,5 +1,6 @@
 // What the batch chain itself refuses: a batch that breaks one of its rules, and the error that names it.
 import { batchChainAbi } from "@tidemark/chain";
+import { CYCLE_BYTES_MAX } from "@tidemark/ledger";
 import { bytesToHex, hexToBytes } from "@tidemark/num";
 import { type Batch, type BatchHeader, encodePostBatch, hashHeader } from "@tidemark/settlement";
 import { encodeFunctionData, type Hex } from "viem";
@@ -84,6 +85,11 @@ export const POSTING_FRAUDS: Readonly<Record<string, Build>> = {
     const emptied = data.slice(0, 36);
     emptied.fill(0, 0, 4);
     return emptied;
+  }),
+  CycleTooLong: withData(() => {
+    const long = new Uint8Array(36 + CYCLE_BYTES_MAX + 1);
+    new DataView(long.buffer).setUint32(0, CYCLE_BYTES_MAX + 1, false);
+    return long;
   }),
   VenueFrozen: async (posting) => simulated(posting, posting.batch, { storage: await posting.l1.frozenStorage() }),
   BlobCountNotOne: withCall((_, { batch }) => {

@@ -2,7 +2,6 @@
 const GAS_MAX = 12_000_000;
 const BYTES_MAX = 112 * 1024;
 /** What nodes take: of payloads that no limit of cycles allows but that a batch can hold. */
-const TRANSACTION_BYTES_MAX = 128 * 1024;
 
 export const title = "Every planted fraud is proven";
 export const claim =
@@ -62,13 +61,11 @@ export function problems(entry, { RejectionCode, InboundOutcomeCode, CycleKind, 
   const countOf = (area) => entry.rows.filter((row) => row.area === area).length;
   if (countOf("entry") < ENTRY_TYPES) list.push(`${countOf("entry")} types of queue entries, wanted ${ENTRY_TYPES}`);
   if (countOf("blob") < BLOB_FRAUDS_MIN) list.push(`${countOf("blob")} frauds of blobs, wanted ${BLOB_FRAUDS_MIN}`);
-  // A payload beyond the limits may fill a batch; its challenge carries it all the same.
-  const isOversized = ({ area, code }) => area === "payload" || code === RejectionCode.LIMIT_EXCEEDED;
   for (const row of entry.rows) {
     const { key, outcome, gas, bytes } = row;
     if (outcome === "convicted" && !(gas > 0 && bytes > 0)) list.push(`${key}: convicted without a transaction`);
     if (gas >= GAS_MAX) list.push(`${key}: ${gas} gas`);
-    if (bytes > (isOversized(row) ? TRANSACTION_BYTES_MAX : BYTES_MAX)) list.push(`${key}: ${bytes} bytes`);
+    if (bytes > BYTES_MAX) list.push(`${key}: ${bytes} bytes`);
   }
   for (const what of [...bitsOf(entry.counts)].filter(
     ([, { tried, refused, convicted }]) => tried !== refused + convicted,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Limits} from "./Limits.sol";
+
 /// @title The tree over the cycles of one batch
 /// @notice leaf = keccak256(0x00 ‖ keccak256(payload) ‖ uint32 length ‖ postRoot), node = keccak256(0x01 ‖ left ‖ right);
 /// an odd node moves up unchanged. Leaf and node preimages differ in prefix and length, and the header carries the count,
@@ -13,8 +15,10 @@ library CyclesTree {
     error DataTruncated();
     error DataTrailingBytes();
     error CycleEmpty(uint256 cycle);
+    /// @notice A payload of more than CYCLE_BYTES_MAX.
+    error CycleTooLong(uint256 cycle);
 
-    /// @dev What `scan` finds. Below FAULT_EMPTY nothing follows; FAULT_EMPTY + i = cycle i is empty.
+    /// @dev What `_scan` finds. FAULT_EMPTY + 2i = cycle i is empty, one more = it is too long.
     uint256 private constant FAULT_TRUNCATED = 1;
     uint256 private constant FAULT_TRAILING = 2;
     uint256 private constant FAULT_EMPTY = 3;
@@ -28,7 +32,10 @@ library CyclesTree {
         (fault, root, lastPostRoot) = _scan(data, count);
         if (fault == FAULT_TRUNCATED) revert DataTruncated();
         if (fault == FAULT_TRAILING) revert DataTrailingBytes();
-        if (fault != 0) revert CycleEmpty(fault - FAULT_EMPTY);
+        if (fault == 0) return (root, lastPostRoot);
+        uint256 cycle = (fault - FAULT_EMPTY) / 2;
+        if ((fault - FAULT_EMPTY) % 2 == 0) revert CycleEmpty(cycle);
+        revert CycleTooLong(cycle);
     }
 
     /// @notice The same for data that nobody has checked yet: any bytes have an answer.
@@ -53,8 +60,10 @@ library CyclesTree {
             if (data.length - offset < CYCLE_HEAD_BYTES) return (FAULT_TRUNCATED, 0, 0);
             uint256 payloadStart = offset + CYCLE_HEAD_BYTES;
             uint32 length = uint32(bytes4(data[offset:offset + 4]));
-            if (length == 0) return (FAULT_EMPTY + cycle, 0, 0);
+            if (length == 0) return (FAULT_EMPTY + 2 * cycle, 0, 0);
             if (data.length - payloadStart < length) return (FAULT_TRUNCATED, 0, 0);
+            // A challenge carries a payload whole: none is longer than what one has room for.
+            if (length > Limits.CYCLE_BYTES_MAX) return (FAULT_EMPTY + 2 * cycle + 1, 0, 0);
             lastPostRoot = bytes32(data[offset + 4:payloadStart]);
             offset = payloadStart + length;
             nodes[cycle] = leaf(keccak256(data[payloadStart:offset]), length, lastPostRoot);

@@ -84,7 +84,7 @@ abstract contract CycleRule is ICycleRule {
         if (!isKnown) return (RejectionCodes.MALFORMED, 0);
         if (payloadKind != kind()) revert KindMismatch(payloadKind);
         run.length = payload.length;
-        // Ahead of the body: no transaction has gas to read one that is as long as a whole batch.
+        // Ahead of the body: no transaction has gas to read one that is as long as a whole batch. No batch holds such a one.
         if (payload.length > Limits.CYCLE_BYTES_MAX) return (RejectionCodes.LIMIT_EXCEEDED, 0);
         return _decode(run);
     }

@@ -296,7 +296,23 @@ contract BatchChainTest is Fixture {
         bytes memory data;
         (data, header.cyclesRoot) = cycles(1, 122_880 - 36 + 1, header.postStateRoot);
         expectPostRevert(header, data, abi.encodeWithSelector(BatchChain.DataTooLong.selector, 122_881));
-        (data, header.cyclesRoot) = cycles(1, 122_880 - 36, header.postStateRoot);
+        header.cycleCount = 2;
+        (data, header.cyclesRoot) = cycles(2, 122_880 / 2 - 36, header.postStateRoot);
+        header.dataLength = uint32(data.length);
+        post(header, data);
+    }
+
+    function test_postRefusesLongCycles() external {
+        (BatchHeader memory header,) = valid();
+        header.cycleCount = 1;
+        bytes memory data;
+        (data, header.cyclesRoot) = cycles(1, 65_536 + 1, header.postStateRoot);
+        expectDataRevert(header, data, abi.encodeWithSelector(CyclesTree.CycleTooLong.selector, 0));
+        header.cycleCount = 2;
+        (bytes memory first,) = cycles(1, 1, header.postStateRoot);
+        expectDataRevert(header, bytes.concat(first, data), abi.encodeWithSelector(CyclesTree.CycleTooLong.selector, 1));
+        header.cycleCount = 1;
+        (data, header.cyclesRoot) = cycles(1, 65_536, header.postStateRoot);
         header.dataLength = uint32(data.length);
         post(header, data);
     }

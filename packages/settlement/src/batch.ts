@@ -1,7 +1,7 @@
 // A batch: the header that the L1 chain commits to, the data that it publishes, and the calldata that carries both.
 // Formats: docs/spec/settlement.md. Encoders assert (the caller made the values); decoders are total on hostile bytes.
 
-import type { Hash } from "@tidemark/ledger";
+import { CYCLE_BYTES_MAX, type Hash } from "@tidemark/ledger";
 import { assert, bytesToHex, hexToBytes, hexToBytesInto, keccak256, keccak256Into } from "@tidemark/num";
 import { unpackBlob } from "./blob.ts";
 
@@ -160,6 +160,7 @@ export function decodeBatchData(data: Uint8Array): DecodedBatchData {
     if (length > data.length - payloadAt) {
       return fail(`payload of ${length} bytes where ${data.length - payloadAt} are left`);
     }
+    if (length > CYCLE_BYTES_MAX) return fail(`payload of ${length} bytes, a cycle has at most ${CYCLE_BYTES_MAX}`);
     cycles.push({
       payload: data.subarray(payloadAt, payloadAt + length),
       postRoot: bytesToHex(data.subarray(offset + LENGTH_BYTES, payloadAt)),
