@@ -1,6 +1,7 @@
 // Frauds that the ledger's recipes do not aim at: what a liquidation's counterparties may do wrong, and the general rules in every
 // kind.
 import {
+  CYCLE_BYTES_MAX,
   CYCLE_WEIGHT_MAX,
   type Cycle,
   cycleWeight,
@@ -326,6 +327,8 @@ export function inflated({ payload }: SoundCycle, domain: number): Uint8Array | 
     if (large === null) return null;
     try {
       const bytes = encodeCycle(large);
+      // The batch chain takes no longer ones.
+      if (bytes.length > CYCLE_BYTES_MAX) continue;
       return cycleWeight(large) > CYCLE_WEIGHT_MAX ? bytes : null;
     } catch (error) {
       // More than the codec takes.
