@@ -19,6 +19,7 @@ const PARTS = [
   ["solidity format", "tools/forge.mjs", ["fmt", "--check"]],
   ["gas and code sizes", "tools/gas-report.mjs", ["--check"]],
   ["costs page", "tools/costs-report.mjs", ["--check"]],
+  ["evidence", "tools/evidence.mjs", ["--check"]],
   ["long runs", "tools/check.mjs", ["--long-runs"]],
 ];
 
