@@ -1,7 +1,7 @@
 // What a finished run leaves: its journal replays to the same root at every cycle, from the first command and from every snapshot,
 // and every batch, account and fill of it can be looked at.
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -204,3 +204,32 @@ it("names instruments as the market does", () => {
   expect(name(InstrumentKind.future, 0, 0)).toBe("BTC_USDC-25DEC26");
   expect(name(InstrumentKind.perpetual, 0, 0)).toBe("BTC_USDC-PERPETUAL");
 });
+
+/** Watches until everything is compared, and is ended as by Ctrl-C. */
+async function watched(...parameters: string[]): Promise<{ code: number | null; output: string }> {
+  const state = ["--l1-state", join(out, "l1-state.json"), "--deployment", join(out, "deployment.json")];
+  const watcher = spawn(process.execPath, [ENTRY, "watch", ...state, ...parameters], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const whole = `re-executed ${summary.batchesPosted}/${summary.batchesPosted} batches`;
+  let output = "";
+  watcher.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+    if (output.includes(whole)) watcher.kill("SIGINT");
+  });
+  const code = await new Promise<number | null>((resolve) => watcher.on("close", resolve));
+  return { code, output };
+}
+
+it("watch goes on where an earlier run of it ended, unless everything is asked for", async () => {
+  const checkpoints = join(folder, "kept");
+  const first = await watched("--checkpoints", checkpoints);
+  expect(first.code, first.output).toBe(0);
+  expect(first.output).not.toContain("earlier run");
+  expect(readdirSync(checkpoints).length).toBeGreaterThan(0);
+  const second = await watched("--checkpoints", checkpoints);
+  expect(second.code, second.output).toBe(0);
+  expect(second.output).toContain(`(${summary.batchesPosted} in an earlier run)`);
+  const whole = await watched("--checkpoints", checkpoints, "--from-genesis");
+  expect(whole.output).toContain(`re-executed ${summary.batchesPosted}/${summary.batchesPosted} batches,`);
+}, 120_000);
