@@ -83,9 +83,9 @@ function addBidder(cells: WitnessCells, { bid, legs }: Readonly<AuctionTake>): v
   for (const { instrument } of legs) cells.instruments.add(instrument);
 }
 
-function addAuction(cells: WitnessCells, cycle: Readonly<AuctionCycle>): void {
+function addAuction(state: LedgerState, cells: WitnessCells, cycle: Readonly<AuctionCycle>): void {
   addAccount(cells, cycle.account);
-  if (cycle.op !== "take") return;
+  if (cycle.op !== "take" || isMiscounted(state, cycle)) return;
   addAccount(cells, INSURANCE_ACCOUNT);
   addBidder(cells, cycle.take);
 }
@@ -159,7 +159,7 @@ export function rootFaultCells(state: LedgerState, cycle: Readonly<Cycle>): Witn
       for (const account of untilMiscounted(state, cycle.counterparties)) addTradeAccount(cells, account);
       return cells;
     case "auction":
-      addAuction(cells, cycle);
+      addAuction(state, cells, cycle);
       return cells;
     case "bankruptcy":
       for (const account of [INSURANCE_ACCOUNT, ...cycle.accounts]) addAccount(cells, account);
