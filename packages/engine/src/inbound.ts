@@ -59,6 +59,7 @@ export function inbound(core: Core, command: InboundCommand): number {
     core.cancelUncovered(account);
   }
   for (const order of forced) {
+    claimNonce(core, order);
     const code = placeForced(core, order);
     if (code !== EngineCode.ok) core.sink.onRejected(code, order.account, order.nonce);
   }
@@ -97,6 +98,14 @@ function touch(core: Core, entry: InboundEntry, touched: Set<number>): void {
 function force(core: Core, entry: InboundEntry, forced: Order[]): void {
   if (entry.type !== "forcedClose") return;
   forced.push(forcedCloseOrder(entry, core.parameters.domain, core.timeMs as TimestampMs));
+}
+
+/**
+ * The ledger's ring holds the order whatever becomes of it in the book, so its nonce is used: `checkNonce` rests on no slot being held
+ * by a nonce above the last one. It may be below one that was used.
+ */
+function claimNonce({ accounts }: Core, { account, nonce }: Order): void {
+  if (nonce > (accounts.lastNonce[account] as number)) accounts.lastNonce[account] = nonce;
 }
 
 /** A live order in a forced close's slot of the ring can never settle: its nonce is below or comes too early. */

@@ -198,7 +198,7 @@ function enter(core: Core, request: OrderRequest, lots: number): number {
   records[base + SIDE] = order.size > 0 ? 1 : -1;
   core.sequence += 1;
   arena.sequence[at] = core.sequence;
-  // A forced close may use a nonce below one that was used.
+  // A forced close's may be below one that was used; its own is claimed already.
   if (order.nonce > (accounts.lastNonce[order.account] as number)) accounts.lastNonce[order.account] = order.nonce;
   return at;
 }

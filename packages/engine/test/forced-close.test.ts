@@ -139,6 +139,24 @@ test("no price below one tick, and no old marks", () => {
   expect(force(-1, MARK, 41).at(-1)).toBe(`rejected ${EngineCode.marksUnusable} ${OWNER} 41`);
 });
 
+test("a forced close that never reaches the book uses its nonce all the same: the ledger's ring holds it", () => {
+  let bids = 100;
+  for (const nonce of [40, 65_536 + 41]) {
+    expect(force(-1, 0, nonce).at(-1)).toBe(`rejected ${EngineCode.priceOutOfRange} ${OWNER} ${nonce}`);
+    expect(engine.lastNonce(OWNER)).toBe(nonce);
+    // It would fill, and the ledger would refuse the cycle: the slot is taken.
+    for (const same of [nonce % 65_536, nonce]) {
+      expect(apply(order({ account: OTHER, nonce: (bids += 1), size: 1, price: MARK + 100 }))).toBe(0);
+      expect(apply(order({ account: OWNER, nonce: same, size: -1, price: MARK - 100 }))).toBe(
+        EngineCode.nonceNotIncreasing,
+      );
+      expect(apply(checkpoint())).toBe(0);
+    }
+  }
+  expect(apply(order({ account: OWNER, nonce: 65_536 + 42, size: -1, price: MARK - 100 }))).toBe(0);
+  expect(apply(checkpoint())).toBe(0);
+});
+
 test("the ledger's refusals reach the sink and nothing else", () => {
   const { NOT_REDUCING, NONCE_UNUSABLE } = InboundOutcomeCode;
   const cursor = engine.ledger.globals.inboundCursor;

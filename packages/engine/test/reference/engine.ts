@@ -797,6 +797,9 @@ export class ReferenceEngine {
       this.#cancelUncovered(account);
     }
     for (const request of forced) {
+      // Used, whatever becomes of it: the ledger's ring holds it.
+      const { account, nonce } = request.order;
+      this.#lastNonce.set(account, Math.max(nonce, this.#lastNonce.get(account) ?? -1));
       const code = this.#force(request);
       if (code !== 0) this.#sink.onRejected(code, request.order.account, request.order.nonce);
     }
@@ -834,7 +837,6 @@ export class ReferenceEngine {
     if (code !== 0) return code;
     const covered = this.#isOrderCovered(request, lots);
     this.#accepted += 1;
-    this.#lastNonce.set(account, Math.max(nonce, this.#lastNonce.get(account) ?? -1));
     this.#sink.onAccepted(this.#accepted, account, nonce, instrument, limitPrice, size);
     const timeInForce = covered ? "gtc" : "ioc";
     this.#execute({ ...request, timeInForce, id: this.#accepted, open: lots, inRing: true }, covered);
